@@ -1,0 +1,27 @@
+//! monopod: the Kubernetes pod life cycle in one container.
+//!
+//! The rooms, and the direction between them (a room uses only rooms of lower rank; `tests/tidy.rs` checks it):
+//!
+//! | room | rank | what it is for |
+//! |---|---|---|
+//! | [`time`] | 0 | a number, no clock |
+//! | [`plan`] | 1 | what was asked for, checked and inert |
+//! | [`machine`] | 2 | the words between deciding and doing |
+//! | [`lifecycle`] | 3 | decides: init steps, the command, the stop, the sweep, the helper's attendant |
+//! | [`passthrough`] | 3 | decides: what tini, dumb-init and catatonit do |
+//! | [`cli`] | 3 | command line and environment to an invocation |
+//! | [`report`] | 3 | data to words and health pages |
+//! | [`net`] | 4 | the jailed helper, the line to it, and the probe client |
+//! | [`linux`] | 5 | PID 1's hands: all its system calls but those of the line |
+//!
+//! `main` (rank 6) puts them together. `ARCHITECTURE.md` tells the story at length.
+
+pub mod cli;
+pub mod lifecycle;
+pub mod linux;
+pub mod machine;
+pub mod net;
+pub mod passthrough;
+pub mod plan;
+pub mod report;
+pub mod time;

@@ -1,0 +1,24 @@
+//! What to do, in the imperative. The hands perform actions in the order given and decide nothing.
+
+use super::{Happening, RunId};
+use crate::plan::{ExitCode, ProgramId, Signal, Target};
+
+/// An order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Start this program as this run.
+    Start(RunId, ProgramId),
+    /// Send a signal to a run. For a run that has ended in this very turn, [`Target::Group`] still reaches what is
+    /// left of its group; anything else sent to an ended run is nothing.
+    Strike(RunId, Target, Signal),
+    /// Send a signal to every process in our care: all of the PID namespace as PID 1, all descendants otherwise.
+    StrikeAll(Signal),
+    /// Fork the helper.
+    StartHelper,
+    /// Stop monopod itself until somebody continues it (job control).
+    SuspendSelf,
+    /// Tell people.
+    Say(Happening),
+    /// End with this code. The last action there is.
+    Leave(ExitCode),
+}

@@ -1,0 +1,43 @@
+//! The words spoken between deciding and doing, and the law that every decider keeps.
+//!
+//! A [`Machine`] is told the facts of a turn and the time, and answers with actions. It does no I/O, reads no clock,
+//! logs nothing and cannot fail. Whoever adds a word here changes the language that everybody speaks: slow down.
+//!
+//! # The law
+//!
+//! 1. `step` is total: every fact in every state has an answer. No error, no panic.
+//! 2. A step *hears* every fact of the turn (states change, nothing starts), lets what is due *lapse*, then *settles*
+//!    once; only settling starts anything. So nothing starts in a turn that says stop, and an end that arrives together
+//!    with its deadline counts, whichever was noticed first.
+//! 3. After `step`, every deadline lies in the future.
+//! 4. A run goes Start, then Started, then Ended, or Unstartable instead of both; each once, in that order. The hands
+//!    guarantee it, the machine relies on it.
+//! 5. No two live runs of one program. Nothing but a hook starts once a stop was heard. After Leave, nothing.
+//! 6. Same plan, same facts, same times: same actions.
+//!
+//! What surprised us: "deadlines first, then facts" and "facts first, one by one" are both wrong. The first starts a
+//! service in the very turn that delivers SIGTERM, the second in the turn where the last init step succeeds.
+
+mod action;
+mod fact;
+mod happening;
+mod status;
+
+pub use action::Action;
+pub use fact::{Ending, Fact, RunId, Sender, Stage, Unstartable};
+pub use happening::Happening;
+pub use status::Status;
+
+use crate::time::Time;
+
+/// A decider. See the [law](self#the-law).
+pub trait Machine {
+    /// Hears the facts of one turn and says what to do, in order.
+    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action>;
+
+    /// When to be woken at the latest, if nothing happens until then.
+    fn deadline(&self) -> Option<Time>;
+
+    /// What can be seen from outside.
+    fn status(&self) -> Status;
+}

@@ -1,0 +1,183 @@
+//! What was asked for: checked, complete and inert. Plain data that `cli` makes and everybody else reads.
+//!
+//! Nothing here acts, and nothing here has a default: whoever makes a plan knows what was said and what was not.
+//! A program is named by its place in [`Plan::programs`], so a machine can order it started without seeing its words.
+
+mod exit;
+mod signal;
+
+use std::ffi::{CStr, CString};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use exit::{ExitCode, ExitMap};
+pub use signal::Signal;
+
+/// All that one life of monopod needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every program that may be started, in the order of first use.
+    pub programs: Vec<Program>,
+    /// How to behave.
+    pub conduct: Conduct,
+    /// Where to serve the health endpoints, if anywhere.
+    pub health: Option<HealthAddress>,
+    /// Whether to adopt orphans when not PID 1. PID 1 always does.
+    pub subreaper: bool,
+    /// The signal that monopod itself gets when its parent dies (`tini -p`).
+    pub parent_death_signal: Option<Signal>,
+    /// What the children's environment is.
+    pub environment: Environment,
+    /// Whether the core leaves the working directory and inherited descriptors once the last program that needs them
+    /// was started, so that it pins no mount and no socket.
+    pub let_go: bool,
+}
+
+impl Plan {
+    /// The program with this id. Ids come from this plan only.
+    pub fn program(&self, id: ProgramId) -> &Program {
+        &self.programs[id.0]
+    }
+}
+
+/// A program of the plan, by its place in [`Plan::programs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProgramId(pub usize);
+
+/// Something to run and where to put it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What people call it in messages: `nginx`, `init step 2 (migrate)`.
+    pub name: String,
+    /// The words of the command, the program first; at least one.
+    pub argv: Vec<CString>,
+    /// The process group and session it lives in.
+    pub placement: Placement,
+    /// Whether it gets the terminal's foreground when monopod had it.
+    pub foreground: bool,
+    /// The signal mask it starts with.
+    pub mask: Mask,
+    /// What it reads.
+    pub stdin: Stdin,
+}
+
+impl Program {
+    /// The word that is looked up in PATH.
+    pub fn file(&self) -> &CStr {
+        &self.argv[0]
+    }
+}
+
+/// Where a new process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// A process group of its own, in monopod's session.
+    Group,
+    /// A session of its own, which takes the controlling terminal when standard input is one (dumb-init's way).
+    Session,
+    /// Monopod's own group and session (`dumb-init --single-child`).
+    Shared,
+}
+
+/// The signal mask of a new process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// Nothing blocked.
+    Empty,
+    /// As monopod itself was started.
+    Inherited,
+}
+
+/// The standard input of a new process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    /// Monopod's own; closed if that is closed.
+    Inherited,
+    /// At its end from the start, so that an init step or a hook cannot eat what is meant for the command.
+    Empty,
+}
+
+/// The variables that children see.
+#[derive(Clone, Debug)]
+pub enum Environment {
+    /// Monopod's own, untouched.
+    Inherited,
+    /// These, as `NAME=value`.
+    Exactly(Vec<CString>),
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthAddress {
+    /// Every address of the machine, IPv6 and IPv4 where there is IPv6.
+    Any(u16),
+    /// This address only.
+    At(SocketAddr),
+}
+
+/// How to behave.
+#[derive(Clone, Debug)]
+pub enum Conduct {
+    /// As a kubelet would with a pod.
+    Lifecycle(Lifecycle),
+    /// As tini, dumb-init or catatonit would with a command.
+    Passthrough(Passthrough),
+}
+
+/// One command with what comes before and after it.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    /// Init steps: strictly in order, each to success.
+    pub steps: Vec<ProgramId>,
+    /// How often a failed init step is tried again.
+    pub step_retries: Retries,
+    /// The command.
+    pub main: ProgramId,
+    /// Run before the stop signal.
+    pub pre_stop: Option<ProgramId>,
+    /// All must be over this long after a stop was asked for.
+    pub grace: Duration,
+    /// How long the command goes on serving, unready, before anything else of the stop.
+    pub drain: Duration,
+    /// What the command is stopped with; without it, the signal that asked.
+    pub stop_signal: Option<Signal>,
+    /// Exit codes to change on the way out.
+    pub remap_exit: ExitMap,
+}
+
+/// How often to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retries {
+    /// At most this often.
+    AtMost(u32),
+    /// For ever.
+    Unlimited,
+}
+
+/// What the small inits do: forward, rewrite, reap, leave.
+#[derive(Clone, Debug)]
+pub struct Passthrough {
+    /// The command; without one, pause until told to stop (`catatonit -P`).
+    pub main: Option<ProgramId>,
+    /// Who gets forwarded signals.
+    pub target: Target,
+    /// Signals replaced before forwarding; `None` drops the signal. The first rule for a signal is the one that holds.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Whether to stop monopod itself after TSTP, TTIN or TTOU was handed on (dumb-init's way with job control).
+    pub suspend_self: bool,
+    /// Whether the command's group gets TERM when the command has ended.
+    pub farewell: bool,
+    /// Whether to say so when an orphan was reaped (`tini -w`).
+    pub warn_on_reap: bool,
+    /// Exit codes to change on the way out.
+    pub remap_exit: ExitMap,
+}
+
+/// A process alone, or all of its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The process itself.
+    Process,
+    /// Its process group.
+    Group,
+}

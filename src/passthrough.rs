@@ -1,1 +1,171 @@
-//! stub
+//! What tini, dumb-init and catatonit do: start the command, hand on signals, reap, leave at once with its code.
+//!
+//! No grace, no steps, no endpoint, and no `if tini` anywhere: the grammars in `cli` fill in
+//! [`plan::Passthrough`](crate::plan::Passthrough), and every difference between the three is a field of it.
+//!
+//! What surprised us: a signal that comes before the command was started needs no special care. The command is started
+//! and struck in the same turn, and a fresh process takes the signal with its default action before its first word.
+
+use crate::machine::{Action, Ending, Fact, Happening, Machine, RunId, RunIds, Sender, Status};
+use crate::plan::{self, ExitCode, Plan, ProgramId, Signal, Target};
+use crate::time::Time;
+
+/// The machine behind the drop-in names.
+#[derive(Debug)]
+pub struct Passthrough {
+    conduct: plan::Passthrough,
+    ids: RunIds,
+    state: State,
+    started: bool,
+    /// Signals of this turn, in order of arrival, already rewritten; with what was received, for job control.
+    to_forward: Vec<(Signal, Option<Signal>)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Due(ProgramId),
+    Live { run: RunId, program: ProgramId },
+    Pausing,
+    Over { run: Option<RunId>, code: ExitCode },
+    Left,
+}
+
+impl Passthrough {
+    /// A life that has not begun.
+    pub fn new(_plan: &Plan, conduct: &plan::Passthrough) -> Passthrough {
+        let state = conduct.main.map_or(State::Pausing, State::Due);
+        let (conduct, ids, to_forward) = (conduct.clone(), RunIds::default(), Vec::new());
+        Passthrough {
+            conduct,
+            ids,
+            state,
+            started: false,
+            to_forward,
+        }
+    }
+
+    fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        let rule = self
+            .conduct
+            .rewrites
+            .iter()
+            .find(|(from, _)| *from == signal);
+        rule.map_or(Some(signal), |(_, to)| *to)
+    }
+
+    fn hear(&mut self, fact: Fact, actions: &mut Vec<Action>) {
+        match (fact, &self.state) {
+            (Fact::Started(run), State::Live { run: live, program }) if run == *live => {
+                actions.push(Action::Say(Happening::Started(*program)));
+                self.started = true;
+            }
+            (Fact::Unstartable(run, why), State::Live { run: live, program }) if run == *live => {
+                actions.push(Action::Say(Happening::CannotStart(*program, why)));
+                self.state = State::Over {
+                    run: None,
+                    code: why.code(),
+                };
+            }
+            (Fact::Ended(run, ending), State::Live { run: live, program }) if run == *live => {
+                actions.push(Action::Say(Happening::Ended(*program, ending, true)));
+                self.hear_ended(run, ending);
+            }
+            (Fact::OrphanReaped { pid, ending }, _) if self.conduct.warn_on_reap => {
+                actions.push(Action::Say(Happening::OrphanReaped(pid, ending)));
+            }
+            (Fact::Signalled(signal, sender), State::Pausing) => {
+                if matches!(signal, Signal::TERM | Signal::INT) {
+                    self.state = State::Over {
+                        run: None,
+                        code: ExitCode::SUCCESS,
+                    };
+                } else if sender != Sender::Kernel {
+                    actions.push(Action::Say(Happening::SignalDropped(signal)));
+                }
+            }
+            (Fact::Signalled(signal, sender), State::Due(_) | State::Live { .. }) => {
+                // The terminal scolds whoever touches it from the background; with job control of our own
+                // (dumb-init) that is news for the command, otherwise it is about us.
+                let about_us = sender == Sender::Kernel && !self.conduct.suspend_self;
+                if !(about_us && matches!(signal, Signal::TTIN | Signal::TTOU)) {
+                    self.to_forward.push((signal, self.rewritten(signal)));
+                }
+            }
+            // Facts about runs that are over, signals for a command that is gone, a helper that was never wanted.
+            (
+                Fact::Started(_)
+                | Fact::Unstartable(..)
+                | Fact::Ended(..)
+                | Fact::OrphanReaped { .. }
+                | Fact::Signalled(..)
+                | Fact::Emptied
+                | Fact::HelperLost
+                | Fact::HelperUnstartable(_),
+                _,
+            ) => {}
+        }
+    }
+
+    fn hear_ended(&mut self, run: RunId, ending: Ending) {
+        let code = self.conduct.remap_exit.apply(ending.code());
+        self.state = State::Over {
+            run: Some(run),
+            code,
+        };
+    }
+
+    fn settle(&mut self, actions: &mut Vec<Action>) {
+        if let State::Due(program) = self.state {
+            let run = self.ids.mint();
+            actions.push(Action::Start(run, program));
+            self.state = State::Live { run, program };
+        }
+        let signals = std::mem::take(&mut self.to_forward);
+        match self.state {
+            State::Live { run, .. } => {
+                for (received, handed_on) in signals {
+                    let target = self.conduct.target;
+                    actions.extend(handed_on.map(|signal| Action::Strike(run, target, signal)));
+                    let job_control =
+                        matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU);
+                    if job_control && self.conduct.suspend_self {
+                        actions.push(Action::SuspendSelf);
+                    }
+                }
+            }
+            State::Over { run, code } => {
+                if let (Some(run), true) = (run, self.conduct.farewell) {
+                    let farewell = self.rewritten(Signal::TERM);
+                    actions.extend(farewell.map(|term| Action::Strike(run, Target::Group, term)));
+                }
+                actions.push(Action::Leave(code));
+                self.state = State::Left;
+            }
+            State::Due(_) | State::Pausing | State::Left => {}
+        }
+    }
+}
+
+impl Machine for Passthrough {
+    fn step(&mut self, _now: Time, facts: &[Fact]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for fact in facts {
+            self.hear(*fact, &mut actions);
+        }
+        self.settle(&mut actions);
+        actions
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            started: self.started,
+            running: self.started && matches!(self.state, State::Live { .. }),
+            stopping: matches!(self.state, State::Over { .. } | State::Left),
+            ..Status::default()
+        }
+    }
+}

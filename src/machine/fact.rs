@@ -7,6 +7,20 @@ use crate::plan::{ExitCode, Signal};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u32);
 
+/// Where a machine gets its run ids from.
+#[derive(Clone, Debug, Default)]
+pub struct RunIds {
+    minted: u32,
+}
+
+impl RunIds {
+    /// An id that was never given before.
+    pub fn mint(&mut self) -> RunId {
+        self.minted += 1;
+        RunId(self.minted)
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {

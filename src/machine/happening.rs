@@ -15,8 +15,8 @@ pub enum Happening {
     StepDone(ProgramId),
     /// An init step failed and is tried again after a rest.
     StepRests(ProgramId, Duration),
-    /// A program ended, when nobody had asked for a stop or with what it was asked to end by.
-    Ended(ProgramId, Ending),
+    /// A program ended; the last tells whether a stop had been asked for.
+    Ended(ProgramId, Ending, bool),
     /// An init step failed for good: the command is never run.
     StepFailed(ProgramId, Ending),
     /// A stop was asked for.

@@ -24,7 +24,7 @@ mod happening;
 mod status;
 
 pub use action::Action;
-pub use fact::{Ending, Fact, RunId, Sender, Stage, Unstartable};
+pub use fact::{Ending, Fact, RunId, RunIds, Sender, Stage, Unstartable};
 pub use happening::Happening;
 pub use status::Status;
 

@@ -7,6 +7,7 @@ mod exit;
 mod signal;
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -180,4 +181,13 @@ pub enum Target {
     Process,
     /// Its process group.
     Group,
+}
+
+impl fmt::Display for HealthAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HealthAddress::Any(port) => write!(out, ":{port}"),
+            HealthAddress::At(address) => write!(out, "{address}"),
+        }
+    }
 }

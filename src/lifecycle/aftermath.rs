@@ -1,0 +1,51 @@
+//! What takes over when the core itself has a bug: an orderly stop of everything, with a code that says so.
+//!
+//! It trusts nothing that was there before. It knows no runs and no plan, only that something may be left and that
+//! somebody's data may hang on a SIGTERM.
+
+use super::Sweep;
+use crate::machine::{Action, Fact, Machine, Status};
+use crate::plan::ExitCode;
+use crate::time::Time;
+use std::time::Duration;
+
+/// The machine after a panic.
+#[derive(Debug)]
+pub struct Aftermath {
+    grace: Duration,
+    code: ExitCode,
+    sweep: Option<Sweep>,
+}
+
+impl Aftermath {
+    /// Ends all within `grace` of its first step and leaves with `code`.
+    pub fn new(grace: Duration, code: ExitCode) -> Aftermath {
+        Aftermath {
+            grace,
+            code,
+            sweep: None,
+        }
+    }
+}
+
+impl Machine for Aftermath {
+    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let (code, kill_at) = (self.code, now.after(self.grace.max(super::FLOOR)));
+        let sweep = self.sweep.get_or_insert_with(|| Sweep::new(code, kill_at));
+        sweep.lapse(now);
+        sweep.settle(now, facts.contains(&Fact::Emptied), &mut actions);
+        actions
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.sweep.as_ref().and_then(Sweep::deadline)
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            stopping: true,
+            ..Status::default()
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `--env-file`: the format of `docker run --env-file`, so that one file serves both.
+//!
+//! A line is `NAME=value`, a bare `NAME` (the value in monopod's own environment; nothing if it has none), blank, or a
+//! comment that begins with `#`. There is no quoting and no expansion: the value is what stands behind the first `=`,
+//! trailing blanks included. Blanks before NAME are passed over, as are a byte order mark before the first line and
+//! the carriage return of a line that ends as on Windows. Unlike Docker it takes any bytes that are not NUL: the
+//! environment is bytes.
+//!
+//! Messages never quote a line: a file that was put here by mistake, or a value that spans lines, is often a secret.
+
+use super::values;
+use std::ffi::{CString, OsStr};
+
+/// A variable and its value.
+pub(super) type Variable<'a> = (&'a [u8], &'a [u8]);
+
+/// A line that cannot be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    line: usize,
+    what: &'static str,
+}
+
+/// So many faulty lines of a file are named; a binary given by mistake has thousands.
+const TOLD: usize = 5;
+
+/// Reads a file's contents; `own` is monopod's own environment, as `NAME=value`.
+pub(super) fn parse<'a>(bytes: &'a [u8], own: &'a [CString]) -> (Vec<Variable<'a>>, Vec<Fault>) {
+    let mut variables = Vec::new();
+    let mut faults = Vec::new();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        if line.is_empty() || line[0] == b'#' {
+            continue;
+        }
+        let (name, value) = match cut(line) {
+            Some((name, value)) => (name, Some(value)),
+            None => (line, None),
+        };
+        let mut fault = |what| {
+            faults.push(Fault {
+                line: index + 1,
+                what,
+            });
+        };
+        if line.contains(&0) {
+            fault("a NUL byte, which no environment can hold");
+        } else if name.is_empty() {
+            fault("no name before the =");
+        } else if name.iter().any(u8::is_ascii_whitespace) {
+            fault("a name with a blank in it");
+        } else if let Some(value) = value.or_else(|| inherited(own, name)) {
+            variables.push((name, value));
+        }
+    }
+    (variables, faults)
+}
+
+/// Sets variables in an environment; the last one of a name holds.
+pub(super) fn merge(environment: &mut Vec<CString>, variables: Vec<Variable>) {
+    for (name, value) in variables {
+        environment.retain(|entry| cut(entry.to_bytes()).is_none_or(|(known, _)| known != name));
+        environment.push(values::c_string(&[name, b"=", value].concat()));
+    }
+}
+
+/// The faults of a file in words, a line each.
+pub(super) fn tell(file: &OsStr, faults: &[Fault]) -> Vec<String> {
+    let file = file.to_string_lossy();
+    let mut lines: Vec<String> = faults
+        .iter()
+        .take(TOLD)
+        .map(|fault| {
+            format!(
+                "{}, line {}: {}",
+                file.escape_debug(),
+                fault.line,
+                fault.what
+            )
+        })
+        .collect();
+    if faults.len() > TOLD {
+        let rest = faults.len() - TOLD;
+        lines.push(format!("{}: {rest} more such lines", file.escape_debug()));
+    }
+    lines
+}
+
+fn inherited<'a>(own: &'a [CString], wanted: &[u8]) -> Option<&'a [u8]> {
+    own.iter()
+        .filter_map(|entry| cut(entry.to_bytes()))
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value)
+}
+
+/// Name and value around the first `=`.
+fn cut(entry: &[u8]) -> Option<Variable<'_>> {
+    let at = entry.iter().position(|byte| *byte == b'=')?;
+    Some((&entry[..at], &entry[at + 1..]))
+}

@@ -1,0 +1,293 @@
+//! The flags of the own form: the one table. The parser, the help texts and the variables are made from it, and a test
+//! compares the README with it.
+//!
+//! A flag that takes a value has a variable; one that takes none (`--help`) asks for a text and has none.
+
+use std::fmt::Write;
+
+/// A flag of the own form.
+#[derive(Debug)]
+pub struct Flag {
+    /// The name behind the two dashes.
+    pub name: &'static str,
+    /// The letter behind one dash, if there is one.
+    pub short: Option<char>,
+    /// What the value is called in texts; a flag without it takes no value.
+    pub placeholder: Option<&'static str>,
+    /// One line on what it is for, its default included.
+    pub help: &'static str,
+    /// The variable that is read when the flag is not given.
+    pub variable: Option<&'static str>,
+    /// Whether it may be given several times, each adding to the last. In the variable: one value a line.
+    /// The others may be repeated as well, and the last one counts.
+    pub repeatable: bool,
+}
+
+const fn takes(
+    name: &'static str,
+    placeholder: &'static str,
+    variable: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        name,
+        short: None,
+        placeholder: Some(placeholder),
+        help,
+        variable: Some(variable),
+        repeatable: false,
+    }
+}
+
+const fn repeatable(flag: Flag) -> Flag {
+    Flag {
+        repeatable: true,
+        ..flag
+    }
+}
+
+const fn asks(name: &'static str, short: char, help: &'static str) -> Flag {
+    Flag {
+        name,
+        short: Some(short),
+        placeholder: None,
+        help,
+        variable: None,
+        repeatable: false,
+    }
+}
+
+/// `--init CMD`
+pub static INIT: Flag = repeatable(takes(
+    "init",
+    "CMD",
+    "MONOPOD_INIT",
+    "run CMD to success before the command; repeat it for further steps",
+));
+/// `--init-retries N`
+pub static INIT_RETRIES: Flag = takes(
+    "init-retries",
+    "N",
+    "MONOPOD_INIT_RETRIES",
+    "try a failed init step again N times, or \"unlimited\" (0)",
+);
+/// `--env-file FILE`
+pub static ENV_FILE: Flag = repeatable(takes(
+    "env-file",
+    "FILE",
+    "MONOPOD_ENV_FILE",
+    "add the NAME=value lines of FILE to the environment; later files win",
+));
+/// `--grace DUR`
+pub static GRACE: Flag = takes(
+    "grace",
+    "DUR",
+    "MONOPOD_GRACE",
+    "when asked to stop, all must be over after DUR (30s)",
+);
+/// `--drain DUR`
+pub static DRAIN: Flag = takes(
+    "drain",
+    "DUR",
+    "MONOPOD_DRAIN",
+    "of the grace, go on serving for DUR, not ready, before the stop (0)",
+);
+/// `--stop-signal SIG`
+pub static STOP_SIGNAL: Flag = takes(
+    "stop-signal",
+    "SIG",
+    "MONOPOD_STOP_SIGNAL",
+    "stop the command with SIG instead of the signal that asked",
+);
+/// `--pre-stop CMD`
+pub static PRE_STOP: Flag = takes(
+    "pre-stop",
+    "CMD",
+    "MONOPOD_PRE_STOP",
+    "run CMD before the command gets its stop signal",
+);
+/// `--remap-exit A=B`
+pub static REMAP_EXIT: Flag = repeatable(takes(
+    "remap-exit",
+    "A=B",
+    "MONOPOD_REMAP_EXIT",
+    "leave with code B where it would be A; repeat it for further codes",
+));
+/// `--health ADDR:PORT`
+pub static HEALTH: Flag = takes(
+    "health",
+    "ADDR:PORT",
+    "MONOPOD_HEALTH",
+    "serve /livez, /readyz, /startupz and /healthz here (nowhere)",
+);
+/// `--log-level LEVEL`
+pub static LOG_LEVEL: Flag = takes(
+    "log-level",
+    "LEVEL",
+    "MONOPOD_LOG_LEVEL",
+    "off, error, warn, info, debug or trace (warn)",
+);
+/// `--log-format FORMAT`
+pub static LOG_FORMAT: Flag = takes(
+    "log-format",
+    "FORMAT",
+    "MONOPOD_LOG_FORMAT",
+    "text or json (text)",
+);
+/// `--as NAME`; read before all others, see [`super::parse`].
+pub static AS: Flag = takes(
+    "as",
+    "NAME",
+    "MONOPOD_AS",
+    "behave as tini, dumb-init, catatonit, ...; only as the first flag",
+);
+/// `--timeout DUR` of `monopod probe`.
+pub static PROBE_TIMEOUT: Flag = takes(
+    "timeout",
+    "DUR",
+    "MONOPOD_PROBE_TIMEOUT",
+    "no answer after DUR is a failure (1s)",
+);
+/// `--health ADDR:PORT` of `monopod probe`: the same variable, so that one setting tells both where to meet.
+pub static PROBE_HEALTH: Flag = takes(
+    "health",
+    "ADDR:PORT",
+    "MONOPOD_HEALTH",
+    "where the monopod to ask listens",
+);
+/// `--help`
+pub static HELP: Flag = asks("help", 'h', "print this and leave");
+/// `--version`
+pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
+
+/// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
+pub static RUN: [&Flag; 14] = [
+    &INIT,
+    &INIT_RETRIES,
+    &ENV_FILE,
+    &GRACE,
+    &DRAIN,
+    &STOP_SIGNAL,
+    &PRE_STOP,
+    &REMAP_EXIT,
+    &HEALTH,
+    &LOG_LEVEL,
+    &LOG_FORMAT,
+    &AS,
+    &HELP,
+    &VERSION,
+];
+
+/// The flags of `monopod probe`, in the order of the help text.
+pub static PROBE: [&Flag; 3] = [&PROBE_HEALTH, &PROBE_TIMEOUT, &HELP];
+
+/// The flags of one grammar.
+pub type Table = &'static [&'static Flag];
+
+impl Flag {
+    /// As a person writes it: `--grace DUR`, `-h, --help`.
+    pub fn usage(&self) -> String {
+        let short = self.short.map_or(String::new(), |s| format!("-{s}, "));
+        let value = self.placeholder.map_or(String::new(), |p| format!(" {p}"));
+        format!("{short}--{}{value}", self.name)
+    }
+}
+
+/// The lines of a help text for these flags.
+pub fn describe(table: Table) -> String {
+    let width = table.iter().map(|f| f.usage().len()).max().unwrap_or(0);
+    table.iter().fold(String::new(), |mut text, flag| {
+        let variable = flag.variable.map_or(String::new(), |v| format!(" [{v}]"));
+        let _ = writeln!(text, "  {:width$}  {}{variable}", flag.usage(), flag.help);
+        text
+    })
+}
+
+/// The flag that somebody most likely meant by this name: one that begins with it, or is at most two slips away (one,
+/// if the name is so short that two slips would make anything of it).
+pub fn nearest(name: &str, table: Table) -> Option<&'static Flag> {
+    let slips = if name.len() < 4 { 1 } else { 2 };
+    let begins = table
+        .iter()
+        .find(|flag| name.len() > 2 && flag.name.starts_with(name));
+    let near = || {
+        table
+            .iter()
+            .map(|flag| (distance(name, flag.name), flag))
+            .filter(|(slipped, _)| *slipped <= slips)
+            .min_by_key(|(slipped, _)| *slipped)
+            .map(|(_, flag)| flag)
+    };
+    begins.or_else(near).copied()
+}
+
+/// Levenshtein's distance: letters to put in, take out or replace.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_of_a_run_has_the_variable_of_its_name() {
+        for flag in RUN {
+            let expected = flag
+                .placeholder
+                .map(|_| format!("MONOPOD_{}", flag.name.to_uppercase().replace('-', "_")));
+            assert_eq!(flag.variable.map(str::to_owned), expected, "{flag:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_or_letter_is_taken_twice() {
+        for table in [&RUN[..], &PROBE[..]] {
+            for (i, flag) in table.iter().enumerate() {
+                for other in &table[..i] {
+                    assert_ne!(flag.name, other.name);
+                    assert!(flag.short.is_none() || flag.short != other.short);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_has_every_flag_and_fits_a_wide_terminal() {
+        let text = describe(&RUN);
+        for flag in RUN {
+            assert!(text.contains(&flag.usage()), "{}", flag.name);
+            assert!(text.contains(flag.variable.unwrap_or("")));
+        }
+        assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+    }
+
+    #[test]
+    fn a_slip_is_understood_and_nonsense_is_not() {
+        for (typed, meant) in [
+            ("graec", Some("grace")),
+            ("init-retry", None),
+            ("init-retrys", Some("init-retries")),
+            ("stop", Some("stop-signal")),
+            ("env_file", Some("env-file")),
+            ("helth", Some("health")),
+            ("hlep", Some("help")),
+            ("ass", Some("as")),
+            ("x", None),
+            ("", None),
+            ("publish", None),
+        ] {
+            assert_eq!(nearest(typed, &RUN).map(|f| f.name), meant, "{typed}");
+        }
+    }
+}

@@ -1,1 +1,111 @@
-//! stub
+//! The jailed helper, the line between it and the core, and the probe client.
+//!
+//! Who is on which side:
+//!
+//! | side | files | may |
+//! |---|---|---|
+//! | the core (PID 1) | [`listen`], [`link`], this file's [`fork_helper`] and [`collect`] | open the port, read five bytes at a time, never block |
+//! | the helper | `jail`, `server`, `connection`, `ask`, `message` | read what strangers send, die at any moment |
+//! | both | [`wire`] | turn two messages into bytes and back |
+//! | `monopod probe` | [`probe`] | block, with a deadline |
+//!
+//! The helper is forked, not executed: it needs no file, and starts in the time of a fork. It holds nothing that the core
+//! needs, so its death is a matter of milliseconds.
+//!
+//! What surprised us: with SIGCHLD as its exit signal the helper would be a child like the others, and "no child is left"
+//! would never become true while it lives. A process cloned with exit signal 0 is not seen by `waitid(P_ALL)` unless
+//! `__WALL` or `__WCLONE` is given, so that ECHILD means what the core wants to know: nothing else is left in the
+//! container. The price is that its death is not signalled; the end of the line tells it.
+
+mod ask;
+mod connection;
+mod jail;
+pub mod link;
+pub mod listen;
+mod message;
+pub mod probe;
+mod server;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use link::Link;
+
+use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The exit code of a helper that could not even begin.
+const UNFIT: u8 = 1;
+/// The exit code of a helper that panicked; the number that a Rust program leaves with after a panic.
+const PANICKED: u8 = 101;
+
+/// Forks a helper that serves on `listener` and asks over the link. Gives its pid and the core's end. `core` is the
+/// caller's own pid, as its children see it.
+///
+/// The caller must have one thread, or the new process may find the allocator locked for ever, and should have all
+/// signals blocked, which the helper inherits and keeps: nothing but SIGKILL ends it.
+pub fn fork_helper(
+    listener: BorrowedFd<'_>,
+    core: libc::pid_t,
+) -> Result<(libc::pid_t, Link), Errno> {
+    // An earlier helper may have been too slow in dying for `collect`; every child of this kind is a helper.
+    while wait_for(-1) > 0 {}
+    let (link, line) = link::pair()?;
+    // SAFETY: no flags, so this is a fork: memory and descriptors are copies, and no pointer is passed. All arguments
+    // being zero, their order, which differs between machines, does not matter. The child has the one thread that called,
+    // and leaves by _exit below without running anything of the caller's.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
+        0 => {
+            // Or the helper would hold the core's end too and never see the line end.
+            drop(link);
+            let code = catch_unwind(AssertUnwindSafe(|| run(core, listener, line)));
+            // SAFETY: ends the process at once. The core's exit handlers and destructors are not ours to run.
+            unsafe { libc::_exit(code.unwrap_or(PANICKED).into()) }
+        }
+        pid => Ok((pid as libc::pid_t, link)),
+    }
+}
+
+/// The helper's main.
+fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd) -> u8 {
+    // The standard hook prints to stderr and waits for its reader; the log does not.
+    std::panic::set_hook(Box::new(|panic| {
+        log::error!("a bug in monopod's network helper, which is started again: {panic}");
+    }));
+    match jail::enter(core, listener, line, server::DESCRIPTORS) {
+        Ok((jail, listener, line)) => {
+            log::debug!("network helper: {jail}");
+            server::serve(listener, line)
+        }
+        Err(jail::Unfit::Orphaned) => UNFIT,
+        Err(jail::Unfit::Descriptors(errno)) => {
+            log::warn!(
+                "the network helper cannot keep its sockets: {}",
+                errno.desc()
+            );
+            UNFIT
+        }
+    }
+}
+
+/// Puts an end to a helper that hung up. True when it is gone and `pid` means nothing any more; false when it is still
+/// dying: its line ends a moment before it can be collected. Then this may be called again some turn later, and
+/// [`fork_helper`] collects it in any case. Never blocks.
+pub fn collect(pid: libc::pid_t) -> bool {
+    // Anything but zero is the pid itself or ECHILD: there is no such child (any more).
+    if wait_for(pid) != 0 {
+        return true;
+    }
+    // It hung up alive, or is only just exiting. Not collected, so the pid is still its own.
+    // SAFETY: two numbers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    wait_for(pid) != 0
+}
+
+/// waitpid(2) for helpers: the pid that was collected, 0 if it lives, -1 if there is none.
+fn wait_for(pid: libc::pid_t) -> libc::pid_t {
+    // SAFETY: a null status is allowed, and says that how it ended is of no interest.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WCLONE | libc::WNOHANG) }
+}

@@ -1,0 +1,325 @@
+//! One client's connection: its life from the first byte to the last.
+//!
+//! Reading, then Waiting for the core, then Writing, then Draining, then over. Each state carries its deadline, and no
+//! state lasts longer, whatever the client does or leaves undone. A connection never asks the core itself; it says that
+//! it waits, and is told.
+//!
+//! Draining is there for clients that go on sending (a body, more requests, a head without an end). To close while their
+//! bytes are unread would send a reset, and a reset may overtake the answer. So our side is ended first and a little more
+//! is read and thrown away, until they hang up too. After that little we go deaf instead of closing: their sending stops
+//! by itself when the socket's buffer is full, and the answer lies there to be read.
+//!
+//! What surprised us: a client that has ended its sending side (`nc` does, and so do careful health checkers) looks
+//! readable for ever. So while an answer is awaited nothing is polled for; an error or the end of both sides is still told.
+
+use super::ask::PATIENCE;
+use super::message::{self, HEAD_LIMIT};
+use crate::machine::Status;
+use crate::report::health::{Inquiry, Page};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+/// From the connection to the end of the head. A kubelet sends all in one packet; this is for a person with telnet.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// For the client to take the answer, which always fits the socket's buffer unless the machine is out of memory.
+const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// For the client to hang up after the answer.
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes thrown away after the answer. Covers every request with a body that a person would send here by mistake.
+const DRAIN_LIMIT: usize = 64 * 1024;
+
+/// Bytes read at a time, once per turn, so that a client who sends fast does not keep the others waiting.
+const CHUNK: usize = 2 * 1024;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    socket: TcpStream,
+    state: State,
+    deadline: Instant,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading {
+        head: Vec<u8>,
+    },
+    Waiting {
+        inquiry: Inquiry,
+        with_body: bool,
+        /// The first question to the core that was sent after this request had come.
+        question: Option<u32>,
+    },
+    Writing {
+        bytes: Vec<u8>,
+        sent: usize,
+    },
+    Draining {
+        left: usize,
+    },
+    Over,
+}
+
+impl Connection {
+    /// A connection that was just accepted. What has come with it is read at once: an honest request is complete then,
+    /// and no longer among those that are sent away when there are too many.
+    pub fn new(socket: TcpStream, now: Instant) -> Connection {
+        let mut connection = Connection {
+            socket,
+            state: State::Reading { head: Vec::new() },
+            deadline: now + HEAD_TIME,
+        };
+        match connection.socket.set_nonblocking(true) {
+            Ok(()) => connection.read_head(now),
+            Err(_) => connection.state = State::Over,
+        }
+        connection
+    }
+
+    /// The descriptor and what to poll it for.
+    pub fn poll(&self) -> libc::pollfd {
+        let events = match self.state {
+            State::Reading { .. } => libc::POLLIN,
+            State::Writing { .. } => libc::POLLOUT,
+            State::Draining { left } if left > 0 => libc::POLLIN,
+            State::Waiting { .. } | State::Draining { .. } | State::Over => 0,
+        };
+        libc::pollfd {
+            fd: self.socket.as_raw_fd(),
+            events,
+            revents: 0,
+        }
+    }
+
+    /// When this state ends at the latest.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Nothing more will come of it: to be dropped.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Its request is complete and the core's answer is not there yet.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
+    }
+
+    /// It has its answer.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.state, State::Draining { .. })
+    }
+
+    /// Waits, and no question was sent since it does.
+    pub fn wants_question(&self) -> bool {
+        matches!(self.state, State::Waiting { question: None, .. })
+    }
+
+    /// The question that it waited for was sent with this number.
+    pub fn asked(&mut self, number: u32) {
+        if let State::Waiting { question, .. } = &mut self.state
+            && question.is_none()
+        {
+            *question = Some(number);
+        }
+    }
+
+    /// The question that it waits for, once it was sent.
+    pub fn awaits(&self) -> Option<u32> {
+        match self.state {
+            State::Waiting { question, .. } => question,
+            _ => None,
+        }
+    }
+
+    /// The core's answer, or that there was none. Nothing for a connection that does not wait.
+    pub fn answer(&mut self, status: Option<Status>, now: Instant) {
+        if let State::Waiting {
+            inquiry, with_body, ..
+        } = self.state
+        {
+            self.respond(&inquiry.page(status), with_body, now);
+        }
+    }
+
+    /// Goes on with what poll found.
+    pub fn advance(&mut self, revents: i16, now: Instant) {
+        // A reset, or both sides ended: nobody is there to be answered.
+        if revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
+            self.state = State::Over;
+        }
+        match self.state {
+            State::Reading { .. } if revents & libc::POLLIN != 0 => self.read_head(now),
+            State::Writing { .. } if revents & libc::POLLOUT != 0 => self.write(now),
+            State::Draining { .. } if revents & libc::POLLIN != 0 => self.drain(),
+            _ => {}
+        }
+    }
+
+    /// Ends the state whose deadline has come.
+    pub fn lapse(&mut self, now: Instant) {
+        if now < self.deadline {
+            return;
+        }
+        match self.state {
+            State::Waiting { .. } => self.answer(None, now),
+            State::Reading { .. }
+            | State::Writing { .. }
+            | State::Draining { .. }
+            | State::Over => {
+                self.state = State::Over;
+            }
+        }
+    }
+
+    fn read_head(&mut self, now: Instant) {
+        let State::Reading { head } = &mut self.state else {
+            return;
+        };
+        let mut chunk = [0; CHUNK];
+        let room = CHUNK.min(HEAD_LIMIT - head.len());
+        match self.socket.read(&mut chunk[..room]) {
+            // Ended before its request: a tcpSocket probe does just that, and is right to.
+            Ok(0) => self.state = State::Over,
+            Ok(length) => {
+                head.extend_from_slice(&chunk[..length]);
+                let Some(request) = message::read(head) else {
+                    return;
+                };
+                match request.subject {
+                    Err(page) => self.respond(&page, request.with_body, now),
+                    Ok(inquiry) => {
+                        self.state = State::Waiting {
+                            inquiry,
+                            with_body: request.with_body,
+                            question: None,
+                        };
+                        self.deadline = now + PATIENCE;
+                    }
+                }
+            }
+            Err(error) => self.tolerate(&error),
+        }
+    }
+
+    fn respond(&mut self, page: &Page, with_body: bool, now: Instant) {
+        self.state = State::Writing {
+            bytes: message::print(page, with_body),
+            sent: 0,
+        };
+        self.deadline = now + WRITE_TIME;
+        self.write(now);
+    }
+
+    fn write(&mut self, now: Instant) {
+        let State::Writing { bytes, sent } = &mut self.state else {
+            return;
+        };
+        match self.socket.write(&bytes[*sent..]) {
+            Ok(length) => {
+                *sent += length;
+                if *sent < bytes.len() {
+                    return;
+                }
+                self.state = match self.socket.shutdown(Shutdown::Write) {
+                    Ok(()) => State::Draining { left: DRAIN_LIMIT },
+                    Err(_) => State::Over,
+                };
+                self.deadline = now + DRAIN_TIME;
+            }
+            Err(error) => self.tolerate(&error),
+        }
+    }
+
+    fn drain(&mut self) {
+        let State::Draining { left } = &mut self.state else {
+            return;
+        };
+        let mut chunk = [0; CHUNK];
+        match self.socket.read(&mut chunk) {
+            Ok(0) => self.state = State::Over,
+            Ok(length) => *left = left.saturating_sub(length),
+            Err(error) => self.tolerate(&error),
+        }
+    }
+
+    fn tolerate(&mut self, error: &std::io::Error) {
+        if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+            self.state = State::Over;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn connected(sent: &[u8]) -> (TcpStream, Connection, Instant) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nodelay(true).unwrap();
+        client.write_all(sent).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        // Bytes over the loopback are there when the write returns, unless they are held back to be sent together.
+        let now = Instant::now();
+        (client, Connection::new(socket, now), now)
+    }
+
+    const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\n\r\n";
+
+    #[test]
+    fn half_a_head_is_given_five_seconds_and_no_more_by_going_on() {
+        let (mut client, mut connection, start) = connected(b"GET /livez HTTP/1.1\r\n");
+        client.write_all(b"A: b\r\n").unwrap();
+        let late = start + HEAD_TIME - Duration::from_millis(1);
+        connection.advance(libc::POLLIN, late);
+        connection.lapse(late);
+        assert!(!connection.is_over());
+        connection.lapse(start + HEAD_TIME);
+        assert!(connection.is_over());
+    }
+
+    #[test]
+    fn whoever_waits_is_told_after_the_patience_that_the_core_is_silent() {
+        let (mut client, mut connection, start) = connected(REQUEST);
+        assert!(connection.is_waiting() && connection.wants_question());
+        assert_eq!(connection.poll().events, 0);
+        connection.lapse(start + PATIENCE);
+        assert!(connection.is_draining());
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503");
+        connection.lapse(start + PATIENCE + DRAIN_TIME);
+        assert!(connection.is_over());
+    }
+
+    #[test]
+    fn a_client_that_goes_on_sending_is_heard_a_little_and_then_not() {
+        let (mut client, mut connection, now) = connected(REQUEST);
+        connection.answer(Some(Status::default()), now);
+        for _ in 0..DRAIN_LIMIT.div_ceil(CHUNK) {
+            assert_eq!(connection.poll().events, libc::POLLIN);
+            client.write_all(&[b'a'; CHUNK]).unwrap();
+            connection.advance(libc::POLLIN, now);
+        }
+        assert_eq!(connection.poll().events, 0);
+        assert!(!connection.is_over());
+    }
+
+    #[test]
+    fn a_question_belongs_to_those_who_waited_when_it_was_sent() {
+        let (_client, mut connection, _) = connected(REQUEST);
+        assert_eq!(connection.awaits(), None);
+        connection.asked(7);
+        connection.asked(8);
+        assert_eq!(connection.awaits(), Some(7));
+        assert!(!connection.wants_question());
+    }
+}

@@ -1,0 +1,344 @@
+//! The helper as a process of its own: jailed, killed, starved, shouted at. And the tools that the server's tests use too.
+//!
+//! A test runner has many threads, and a fork of it by a bare clone could find the allocator locked. So each of these
+//! tests starts the test program once more for itself alone, and forks there.
+
+use super::{Link, collect, fork_helper, listen::listen};
+use crate::machine::Status;
+use crate::plan::HealthAddress;
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here should take on a busy machine; nothing waits for it to pass.
+pub const A_WHILE: Duration = Duration::from_secs(3);
+
+pub const SERVING: Status = Status {
+    steps: 2,
+    steps_done: 2,
+    started: true,
+    running: true,
+    stopping: false,
+};
+
+/// A listener on a free port of the loopback, and its address.
+pub fn open_port() -> (OwnedFd, SocketAddr) {
+    let listener =
+        TcpListener::from(listen(HealthAddress::At("127.0.0.1:0".parse().unwrap())).unwrap());
+    let address = listener.local_addr().unwrap();
+    (listener.into(), address)
+}
+
+/// A client that has sent these bytes.
+pub fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(A_WHILE)).unwrap();
+    client.write_all(bytes).unwrap();
+    client
+}
+
+/// All that comes until the server hangs up.
+pub fn receive(mut client: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    if let Err(error) = client.read_to_end(&mut bytes) {
+        panic!("{error} after {}", bytes.escape_ascii());
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// Whether the descriptor becomes readable within the time.
+pub fn becomes_readable(fd: &impl AsFd, within: Duration) -> bool {
+    let mut polled = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one live pollfd.
+    unsafe { libc::poll(&raw mut polled, 1, within.as_millis() as i32) == 1 }
+}
+
+/// The questions that are the next to come.
+pub fn next_questions(link: &Link) -> Vec<u32> {
+    assert!(becomes_readable(link, A_WHILE), "no question came");
+    link.questions().questions
+}
+
+/// Runs `story` in a process that has no other test in it. `name` is that of the test that calls.
+fn alone(name: &str, story: impl FnOnce()) {
+    const MARK: &str = "MONOPOD_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return story();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            &format!("net::tests::{name}"),
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(MARK, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn fork(listener: &OwnedFd) -> (libc::pid_t, Link) {
+    fork_helper(listener.as_fd(), std::process::id() as i32).unwrap()
+}
+
+/// Asks as a client and answers as the core.
+fn ask_once(address: SocketAddr, link: &Link) -> String {
+    let client = send(address, &get("/readyz"));
+    for number in next_questions(link) {
+        link.answer(number, SERVING);
+    }
+    receive(client)
+}
+
+fn wait_until_collected(pid: libc::pid_t) {
+    let start = Instant::now();
+    while !collect(pid) {
+        assert!(start.elapsed() < A_WHILE, "the helper does not die");
+        std::thread::yield_now();
+    }
+}
+
+/// What waitid says to a core that looks for children of any kind but helpers.
+fn look_for_children() -> Errno {
+    // SAFETY: the kernel writes one siginfo into a live one.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        assert_eq!(libc::waitid(libc::P_ALL, 0, &raw mut info, options), -1);
+    }
+    Errno::last()
+}
+
+/// A line of /proc/PID/status, without its name.
+fn status_line(pid: libc::pid_t, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}:")));
+    line.unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_helper_serves_from_a_jail() {
+    alone("the_helper_serves_from_a_jail", || {
+        let (listener, address) = open_port();
+        let (pid, link) = fork(&listener);
+        assert!(ask_once(address, &link).starts_with("HTTP/1.1 200 OK\r\n"));
+
+        assert_eq!(status_line(pid, "Name"), "monopod-net");
+        assert_eq!(status_line(pid, "NoNewPrivs"), "1");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+            assert_eq!(status_line(pid, set), "0000000000000000", "{set}");
+        }
+        // SAFETY: a number.
+        assert_eq!(unsafe { libc::getsid(pid) }, pid);
+        // The rest can be seen, and in part be had, only by root.
+        if nix::unistd::geteuid().is_root() {
+            assert_eq!(status_line(pid, "Uid"), "65534\t65534\t65534\t65534");
+            assert_eq!(status_line(pid, "Gid"), "65534\t65534\t65534\t65534");
+            assert_eq!(status_line(pid, "Groups"), "");
+            assert_eq!(
+                fs::read_link(format!("/proc/{pid}/cwd"))
+                    .unwrap()
+                    .as_os_str(),
+                "/"
+            );
+            let mut open: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+                .unwrap()
+                .map(|entry| {
+                    fs::read_link(entry.unwrap().path())
+                        .unwrap()
+                        .display()
+                        .to_string()
+                })
+                .collect();
+            open.retain(|target| !target.starts_with("socket:"));
+            assert!(open.len() <= 1, "more than stderr and sockets: {open:?}");
+            let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+            let limit = |name: &str| {
+                let line = limits
+                    .lines()
+                    .find_map(|line| line.strip_prefix(name))
+                    .unwrap();
+                line.split_whitespace().next().unwrap().to_owned()
+            };
+            assert_eq!(limit("Max core file size"), "0");
+            assert_eq!(limit("Max processes"), "0");
+            assert_eq!(
+                limit("Max open files"),
+                super::server::DESCRIPTORS.to_string()
+            );
+            assert_eq!(limit("Max address space"), (256 << 20).to_string());
+        }
+        drop(link);
+        wait_until_collected(pid);
+    });
+}
+
+#[test]
+fn a_helper_is_no_child_that_the_container_waits_for() {
+    alone("a_helper_is_no_child_that_the_container_waits_for", || {
+        let (listener, address) = open_port();
+        let (pid, link) = fork(&listener);
+        assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+        assert_eq!(look_for_children(), Errno::ECHILD);
+        drop(link);
+        wait_until_collected(pid);
+        assert_eq!(look_for_children(), Errno::ECHILD);
+    });
+}
+
+#[test]
+fn the_clients_of_a_killed_helper_are_answered_by_the_next() {
+    alone(
+        "the_clients_of_a_killed_helper_are_answered_by_the_next",
+        || {
+            let (listener, address) = open_port();
+            let (mut pid, mut link) = fork(&listener);
+            for _ in 0..8 {
+                // SAFETY: two numbers.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+                // The port does not refuse while nobody serves it.
+                let client = send(address, &get("/livez"));
+                assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+                let last = pid;
+                collect(last);
+                (pid, link) = fork(&listener);
+                for number in next_questions(&link) {
+                    link.answer(number, SERVING);
+                }
+                assert!(receive(client).contains("\r\n\r\nok"));
+                wait_until_collected(last);
+            }
+            // One that lives is ended.
+            wait_until_collected(pid);
+            assert!(link.questions().lost);
+        },
+    );
+}
+
+#[test]
+fn a_helper_without_its_core_does_not_begin() {
+    alone("a_helper_without_its_core_does_not_begin", || {
+        let (listener, _) = open_port();
+        // Somebody else is said to be the core.
+        let (pid, link) = fork_helper(listener.as_fd(), 1).unwrap();
+        assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+        wait_until_collected(pid);
+    });
+}
+
+#[test]
+fn without_descriptors_it_neither_spins_nor_stops_answering() {
+    alone(
+        "without_descriptors_it_neither_spins_nor_stops_answering",
+        || {
+            let (listener, address) = open_port();
+            let (pid, link) = fork(&listener);
+            assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+            let few = libc::rlimit {
+                rlim_cur: 12,
+                rlim_max: 12,
+            };
+            // SAFETY: one live rlimit is read and none is written.
+            let outcome = unsafe {
+                libc::prlimit(
+                    pid,
+                    libc::RLIMIT_NOFILE,
+                    &raw const few,
+                    std::ptr::null_mut(),
+                )
+            };
+            if outcome == -1 {
+                return; // not root: the helper is not ours to change
+            }
+            let half_open: Vec<TcpStream> =
+                (0..40).map(|_| send(address, b"GET /livez HT")).collect();
+            let before = processor_time(pid);
+            let start = Instant::now();
+            for _ in 0..10 {
+                assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+            }
+            // It rests between the clients that it cannot take: it had far less of the processor than of the time.
+            let used = processor_time(pid) - before;
+            assert!(
+                used < Duration::from_millis(20) + start.elapsed() / 4,
+                "{used:?}"
+            );
+            drop(half_open);
+            drop(link);
+            wait_until_collected(pid);
+        },
+    );
+}
+
+/// User and system time, in steps of 10 ms.
+fn processor_time(pid: libc::pid_t) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|field| field.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Resident memory in kilobytes.
+fn resident(pid: libc::pid_t) -> u64 {
+    let line = status_line(pid, "VmRSS");
+    line.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn nothing_that_clients_send_makes_it_grow() {
+    alone("nothing_that_clients_send_makes_it_grow", || {
+        let (listener, address) = open_port();
+        let (pid, link) = fork(&listener);
+        ask_once(address, &link);
+        let before = resident(pid);
+        let mut pipelined = get("/nothing").repeat(2000);
+        pipelined.extend(b"GET /nothing HT");
+        let bomb = b"POST /livez HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n".repeat(1000);
+        let mut header = b"GET /livez HTTP/1.1\r\nA: ".to_vec();
+        header.resize(1 << 20, b'a');
+        let mut held = Vec::new();
+        for round in 0..300 {
+            let bytes = [&pipelined, &bomb, &header][round % 3];
+            let mut client = TcpStream::connect(address).unwrap();
+            // A small buffer on this side: it is not the client's memory that counts.
+            setsockopt(&client, sockopt::SndBuf, &(64 * 1024)).unwrap();
+            client.set_nonblocking(true).unwrap();
+            // As much as they take: a client that sends without reading.
+            while matches!(client.write(bytes), Ok(length) if length > 0) {}
+            held.push(client);
+            if round % 50 == 0 {
+                assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+            }
+        }
+        assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+        let grown = resident(pid).saturating_sub(before);
+        assert!(grown < 4096, "grew by {grown} kB");
+        drop(held);
+        drop(link);
+        wait_until_collected(pid);
+    });
+}

@@ -1,0 +1,208 @@
+//! Each happening as a sentence with a level. All words that monopod says about a life stand here.
+//!
+//! In drop-in and one-command form it is silent at the default level unless something is wrong; so `warn` is for what a
+//! person should act on, `error` for why there is no command.
+
+use crate::machine::{Ending, Happening, Stage, Unstartable};
+use crate::plan::{ExitCode, Plan, ProgramId};
+use log::Level;
+use nix::errno::Errno;
+use std::time::Duration;
+
+/// Says it to the log.
+pub fn say(happening: &Happening, plan: &Plan) {
+    let level = level(happening);
+    if log::log_enabled!(level) {
+        log::log!(level, "{}", words(happening, plan));
+    }
+}
+
+/// How loud.
+pub fn level(happening: &Happening) -> Level {
+    match happening {
+        Happening::CannotStart(..) | Happening::StepFailed(..) => Level::Error,
+        Happening::Ended(_, Ending::Killed(_), false)
+        | Happening::StepRests(..)
+        | Happening::PreStopFailed(..)
+        | Happening::PreStopOverran(_)
+        | Happening::GraceOver
+        | Happening::LeftBehind
+        | Happening::HelperRefused(_) => Level::Warn,
+        Happening::Started(_)
+        | Happening::StepDone(_)
+        | Happening::Ended(..)
+        | Happening::StopAsked(_)
+        | Happening::Draining(_)
+        | Happening::Stragglers(_)
+        | Happening::HelperLost => Level::Info,
+        Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
+    }
+}
+
+/// What, who, why; and what to do, where that helps.
+pub fn words(happening: &Happening, plan: &Plan) -> String {
+    let name = |program: &ProgramId| plan.program(*program).name.as_str();
+    match happening {
+        Happening::Started(program) => format!("{} started", name(program)),
+        Happening::CannotStart(program, why) => {
+            let file = plan.program(*program).file().to_string_lossy();
+            format!("cannot start {}: {}", name(program), reason(*why, &file))
+        }
+        Happening::StepDone(program) => format!("{} is done", name(program)),
+        Happening::StepRests(program, rest) if rest.is_zero() => {
+            format!("{} failed and is tried again", name(program))
+        }
+        Happening::StepRests(program, rest) => {
+            format!(
+                "{} failed and is tried again in {}",
+                name(program),
+                span(*rest)
+            )
+        }
+        Happening::Ended(program, end, _) => format!("{} {}", name(program), ending(*end)),
+        Happening::StepFailed(program, end) => {
+            format!("{} {}; the command is not run", name(program), ending(*end))
+        }
+        Happening::StopAsked(signal) => format!("{signal} received: stopping"),
+        Happening::Draining(time) => {
+            format!("draining: unready from now on, stopping in {}", span(*time))
+        }
+        Happening::PreStopFailed(program, end) => {
+            format!("{} {}; the stop goes on", name(program), ending(*end))
+        }
+        Happening::PreStopOverran(program) => {
+            format!(
+                "{} is still running at the end of the grace; the stop goes on without it",
+                name(program)
+            )
+        }
+        Happening::Stragglers(time) => {
+            format!(
+                "the command has ended; what it left behind gets SIGTERM and {}",
+                span(*time)
+            )
+        }
+        Happening::GraceOver => "the grace is over: SIGKILL to all that is left".to_owned(),
+        Happening::LeftBehind => {
+            "a process did not die of SIGKILL (it waits in the kernel); leaving without it"
+                .to_owned()
+        }
+        Happening::SignalDropped(signal) => {
+            format!("{signal} received, but nothing runs that could get it")
+        }
+        Happening::OrphanReaped(pid, end) => format!("reaped orphan {pid}, which {}", ending(*end)),
+        Happening::HelperLost => "the health helper is gone; starting another".to_owned(),
+        Happening::HelperRefused(errno) => {
+            let why = Errno::from_raw(*errno).desc();
+            format!("cannot fork the health helper: {why}; trying again")
+        }
+    }
+}
+
+fn ending(ending: Ending) -> String {
+    match ending {
+        Ending::Exited(ExitCode(code)) => format!("exited with {code}"),
+        Ending::Killed(signal) => format!("was killed by {signal}"),
+    }
+}
+
+fn reason(why: Unstartable, file: &str) -> String {
+    let errno = Errno::from_raw(why.errno);
+    let said = errno.desc().to_ascii_lowercase();
+    match (why.stage, errno) {
+        (Stage::Fork, Errno::EAGAIN) => {
+            "no process to be had (fork: resource temporarily unavailable); is the pids limit reached?".to_owned()
+        }
+        (Stage::Fork, _) => format!("no process to be had: {said}"),
+        (Stage::Session | Stage::Group | Stage::Stdin, _) => format!("{said} (while preparing the process)"),
+        (Stage::Interpreter, _) => {
+            format!("{file} is there, but the interpreter or dynamic loader that it names is not")
+        }
+        (Stage::Exec, Errno::ENOENT) if !file.contains('/') => format!("no {file} in PATH"),
+        (Stage::Exec, Errno::EACCES) => format!("{file}: permission denied (is it executable?)"),
+        (Stage::Exec, Errno::ENOEXEC) => format!("{file}: no program of this machine, nor a script with #!"),
+        (Stage::Exec, _) => format!("{file}: {said}"),
+    }
+}
+
+fn span(span: Duration) -> String {
+    humantime::format_duration(Duration::from_millis(span.as_millis() as u64)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{
+        Conduct, Environment, ExitMap, Mask, Passthrough, Placement, Program, Signal, Stdin, Target,
+    };
+
+    fn plan(file: &str) -> Plan {
+        Plan {
+            programs: vec![Program {
+                name: "web".to_owned(),
+                argv: vec![std::ffi::CString::new(file).unwrap()],
+                placement: Placement::Group,
+                foreground: true,
+                mask: Mask::Empty,
+                stdin: Stdin::Inherited,
+            }],
+            conduct: Conduct::Passthrough(Passthrough {
+                main: Some(ProgramId(0)),
+                target: Target::Process,
+                rewrites: Vec::new(),
+                suspend_self: false,
+                farewell: false,
+                warn_on_reap: false,
+                remap_exit: ExitMap::default(),
+            }),
+            health: None,
+            subreaper: true,
+            parent_death_signal: None,
+            environment: Environment::Inherited,
+            let_go: true,
+        }
+    }
+
+    fn cannot_start(file: &str, stage: Stage, errno: Errno) -> String {
+        let why = Unstartable {
+            stage,
+            errno: errno as i32,
+        };
+        words(&Happening::CannotStart(ProgramId(0), why), &plan(file))
+    }
+
+    #[test]
+    fn a_start_that_fails_says_what_and_why_and_what_to_look_at() {
+        assert_eq!(
+            cannot_start("wbe", Stage::Exec, Errno::ENOENT),
+            "cannot start web: no wbe in PATH"
+        );
+        assert_eq!(
+            cannot_start("/usr/bin/wbe", Stage::Exec, Errno::ENOENT),
+            "cannot start web: /usr/bin/wbe: no such file or directory"
+        );
+        assert_eq!(
+            cannot_start("/srv/run", Stage::Exec, Errno::EACCES),
+            "cannot start web: /srv/run: permission denied (is it executable?)"
+        );
+        assert_eq!(
+            cannot_start("/srv/run", Stage::Interpreter, Errno::ENOENT),
+            "cannot start web: /srv/run is there, but the interpreter or dynamic loader that it names is not"
+        );
+        assert!(
+            cannot_start("/srv/run", Stage::Fork, Errno::EAGAIN)
+                .contains("is the pids limit reached?")
+        );
+    }
+
+    #[test]
+    fn a_kill_that_nobody_asked_for_is_worth_a_warning_and_one_that_was_asked_for_is_not() {
+        let end = |asked| Happening::Ended(ProgramId(0), Ending::Killed(Signal::KILL), asked);
+        assert_eq!(level(&end(false)), Level::Warn);
+        assert_eq!(level(&end(true)), Level::Info);
+        assert_eq!(
+            words(&end(false), &plan("web")),
+            "web was killed by SIGKILL"
+        );
+    }
+}

@@ -1,2 +1,145 @@
-//! stub
-fn main() {}
+//! The program: block signals, learn what was asked for, lead the life, leave. The only place that exits.
+//!
+//! It must never run anything before all signals are blocked: a PID 1 without handlers does not get SIGTERM late, it
+//! never gets it.
+//!
+//! What surprised us: std's own start is not for a PID 1. It sets SIGPIPE to ignored, so that nobody can tell what was
+//! inherited, and it aborts when standard input is closed and there is no /dev/null. Hence `no_main`.
+
+#![no_main]
+
+use monopod::cli::{self, Invocation, LogSettings, Surroundings, Voice};
+use monopod::lifecycle::Pod;
+use monopod::linux::{self, Inbox};
+use monopod::machine::Machine;
+use monopod::net;
+use monopod::passthrough::Passthrough;
+use monopod::plan::{Conduct, ExitCode, Plan};
+use nix::sys::signal::SigSet;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Called by the C library.
+///
+/// # Safety
+///
+/// `argv` holds `argc` strings, as the C library guarantees.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    let inherited_mask = linux::block_all();
+    linux::fill_holes();
+    let words = (0..usize::try_from(argc).unwrap_or(0)).map(|place| {
+        // SAFETY: by this function's own condition.
+        let word = unsafe { CStr::from_ptr(*argv.add(place)) };
+        OsStr::from_bytes(word.to_bytes()).to_owned()
+    });
+    let argv: Vec<OsString> = words.collect();
+    let code = std::panic::catch_unwind(|| live(argv, inherited_mask)).unwrap_or(ExitCode::BUG);
+    c_int::from(code.0)
+}
+
+fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
+    let pid = nix::unistd::getpid().as_raw();
+    let surroundings = Surroundings {
+        argv,
+        env: &|name| std::env::var_os(name),
+        all_env: &all_variables,
+        read_file: &|path| std::fs::read(path),
+        is_pid_1: pid == 1,
+        pid,
+    };
+    match cli::parse(&surroundings) {
+        Invocation::Print {
+            text,
+            to_stdout,
+            code,
+        } => {
+            print(&text, to_stdout);
+            code
+        }
+        Invocation::Probe(request) => {
+            linux::unblock(&inherited_mask);
+            probe(&request)
+        }
+        Invocation::Run {
+            plan,
+            log,
+            warnings,
+        } => {
+            linux::open_log(&log);
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            run(&plan, inherited_mask).unwrap_or_else(|fault| {
+                log::error!("{fault}");
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
+
+/// Everything that may still be refused comes before the first process; then the life begins.
+fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
+    let inbox = Inbox::new(inherited_mask)
+        .map_err(|errno| format!("cannot hear signals: {}", errno.desc()))?;
+    let listener: Option<OwnedFd> = match plan.health {
+        None => None,
+        Some(at) => {
+            Some(net::listen::listen(at).map_err(|why| format!("cannot listen on {at}: {why}"))?)
+        }
+    };
+    if let Some(signal) = plan.parent_death_signal {
+        linux::set_parent_death_signal(signal)
+            .map_err(|e| format!("cannot ask for {signal}: {}", e.desc()))?;
+    }
+    if plan.subreaper
+        && let Err(errno) = linux::become_subreaper()
+    {
+        log::warn!("cannot adopt orphans: {}", errno.desc());
+    }
+    let machine: Box<dyn Machine> = match &plan.conduct {
+        Conduct::Lifecycle(conduct) => Box::new(Pod::new(plan, conduct)),
+        Conduct::Passthrough(conduct) => Box::new(Passthrough::new(plan, conduct)),
+    };
+    Ok(linux::run(plan, machine, &inbox, listener))
+}
+
+fn probe(request: &cli::ProbeRequest) -> ExitCode {
+    linux::open_log(&LogSettings {
+        voice: Voice::Text,
+        level: log::LevelFilter::Warn,
+    });
+    match net::probe::probe(request.at, &request.path, request.timeout) {
+        Ok(probed) if probed.code == 200 => {
+            print(&format!("{}\n", probed.body.trim_end()), true);
+            ExitCode::SUCCESS
+        }
+        Ok(probed) => {
+            print(&format!("{}\n", probed.body.trim_end()), true);
+            ExitCode::FAILURE
+        }
+        Err(why) => {
+            log::error!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str, to_stdout: bool) {
+    // Nothing is started yet and nobody can be told of a reader that went away.
+    let _ = match to_stdout {
+        true => std::io::stdout().write_all(text.as_bytes()),
+        false => std::io::stderr().write_all(text.as_bytes()),
+    };
+    let _ = std::io::stdout().flush();
+}
+
+fn all_variables() -> Vec<CString> {
+    let joined = std::env::vars_os().map(|(name, value)| {
+        let mut variable = name.into_vec();
+        variable.push(b'=');
+        variable.extend(value.into_vec());
+        CString::new(variable)
+    });
+    joined.filter_map(Result::ok).collect()
+}

@@ -1,0 +1,208 @@
+//! The loop: wait, gather the facts of the turn, ask the machine, do as it says.
+//!
+//! One thread, for ever, and it blocks on nothing but [`wait`](super::wait). It decides nothing: what a fact means is
+//! the machine's to say. It parses no byte that came from a network; the helper asks numbered questions and gets the
+//! status.
+//!
+//! What surprised us: performing can make news (a fork that is refused), which must be heard in the same turn, or the
+//! loop would sleep on it. That comes to an end because a failed start never leads to another start at the same time
+//! more than once.
+
+use super::clock::Clock;
+use super::perform::Performed;
+use super::runs::{Exec, Runs};
+use super::signals::Inbox;
+use super::spawn::{self, Spawner};
+use super::tty::Terminal;
+use super::{descriptors, reap, wait};
+use crate::machine::{Fact, Machine};
+use crate::net::{self, Link};
+use crate::plan::{ExitCode, Plan};
+use nix::errno::Errno;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+/// The core's belongings.
+pub struct Core<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) inbox: &'a Inbox,
+    pub(super) runs: Runs,
+    pub(super) helper: Option<Helper>,
+    pub(super) own_pid: i32,
+    terminal: Terminal,
+    clock: Clock,
+    listener: Option<OwnedFd>,
+    /// More children have ended than one turn collects.
+    more_ended: bool,
+    /// The helper's questions of this turn.
+    questions: Vec<u32>,
+}
+
+/// The helper that is up.
+pub struct Helper {
+    /// Its process.
+    pub pid: i32,
+    /// The line to it.
+    pub link: Link,
+}
+
+impl<'a> Core<'a> {
+    /// A core that has not begun. `listener` is where the helper is to serve.
+    pub fn new(plan: &'a Plan, inbox: &'a Inbox, listener: Option<OwnedFd>) -> Core<'a> {
+        Core {
+            plan,
+            inbox,
+            runs: Runs::default(),
+            helper: None,
+            own_pid: nix::unistd::getpid().as_raw(),
+            terminal: Terminal::find(),
+            clock: Clock::start(),
+            listener,
+            more_ended: false,
+            questions: Vec::new(),
+        }
+    }
+
+    /// One turn. `Some` is the end. The first turn does not wait.
+    pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
+        let timeout = match first || self.more_ended {
+            true => Some(Duration::ZERO),
+            false => machine
+                .deadline()
+                .map(|deadline| deadline.since(self.clock.now())),
+        };
+        // The handlers are not needed to start the first program, unless a signal is there already and may forbid it.
+        let deaf = first && !self.inbox.is_awaited();
+        let mut facts = if deaf {
+            self.hear(false)
+        } else {
+            self.wait(timeout)
+        };
+        let now = self.clock.now();
+        loop {
+            let mut news = Vec::new();
+            for action in machine.step(now, &facts) {
+                match self.perform(action) {
+                    Performed::News(fact) => news.push(fact),
+                    Performed::Quietly => {}
+                    Performed::Left(code) => return Some(code),
+                }
+            }
+            if news.is_empty() {
+                break;
+            }
+            facts = news;
+        }
+        self.runs.turn_over();
+        self.answer(machine);
+        None
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
+        let mut watched: Vec<i32> = self
+            .runs
+            .live()
+            .filter_map(|entry| entry.pending())
+            .collect();
+        watched.extend(
+            self.helper
+                .as_ref()
+                .map(|helper| helper.link.as_fd().as_raw_fd()),
+        );
+        self.inbox.open();
+        let signalled = wait::wait(&watched, timeout);
+        self.hear(signalled)
+    }
+
+    fn hear(&mut self, signalled: bool) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
+        // turn of a SIGTERM.
+        self.hear_execs(&mut facts);
+        self.more_ended = reap::reap(&mut self.runs, &mut facts);
+        self.hear_helper(&mut facts);
+        if signalled {
+            self.inbox.drain(&mut facts);
+        }
+        facts
+    }
+
+    fn hear_execs(&mut self, facts: &mut Vec<Fact>) {
+        let mut last_has_started = false;
+        for entry in self.runs.live() {
+            let Exec::Pending(pipe) = &entry.exec else {
+                continue;
+            };
+            match spawn::exec_outcome(pipe) {
+                None => {}
+                Some(Ok(())) => {
+                    facts.push(Fact::Started(entry.run));
+                    entry.exec = Exec::Succeeded;
+                    last_has_started |= entry.program.0 + 1 == self.plan.programs.len();
+                }
+                Some(Err(why)) => {
+                    facts.push(Fact::Unstartable(entry.run, why));
+                    entry.exec = Exec::Failed;
+                }
+            }
+        }
+        if last_has_started && self.plan.let_go {
+            self.let_go();
+        }
+    }
+
+    /// Pins no mount and keeps nobody's socket open: what was inherited is the children's now.
+    fn let_go(&mut self) {
+        // A root that cannot be entered is no reason to do anything else.
+        let _ = nix::unistd::chdir("/");
+        let mut own: Vec<i32> = self.inbox.descriptors().to_vec();
+        own.extend(self.runs.live().filter_map(|entry| entry.pending()));
+        own.extend(
+            self.helper
+                .as_ref()
+                .map(|helper| helper.link.as_fd().as_raw_fd()),
+        );
+        own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
+        own.extend(self.terminal.descriptor());
+        descriptors::close_all_but(own);
+    }
+
+    pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {
+        let Some(listener) = &self.listener else {
+            return Ok(());
+        };
+        let (pid, link) = net::fork_helper(listener.as_fd(), self.own_pid)?;
+        self.helper = Some(Helper { pid, link });
+        Ok(())
+    }
+
+    fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
+        let Some(helper) = &mut self.helper else {
+            return;
+        };
+        let heard = helper.link.questions();
+        self.questions.extend(heard.questions);
+        if heard.lost {
+            net::collect(helper.pid);
+            self.helper = None;
+            self.questions.clear();
+            facts.push(Fact::HelperLost);
+        }
+    }
+
+    /// After the turn, so that the answer knows all that the turn brought.
+    fn answer(&mut self, machine: &dyn Machine) {
+        let Some(helper) = &self.helper else { return };
+        for number in self.questions.drain(..) {
+            helper.link.answer(number, machine.status());
+        }
+    }
+
+    pub(super) fn spawner(&self) -> Spawner<'_> {
+        Spawner {
+            inbox: self.inbox,
+            terminal: &self.terminal,
+            environment: &self.plan.environment,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! How signals become facts: signal-hook's handlers write records of 16 bytes into a pipe, and the core reads them.
+//!
+//! Signals are blocked from the first act of `main` to the end, except inside the one `ppoll`, and every handler
+//! blocks all others. So each `ppoll` lets in exactly one signal; the rest wait in the kernel's queue, in order, with
+//! their multiplicity. Nothing is lost in a storm (a pipe that fills would lose), nothing is swallowed between fork and
+//! exec (a child inherits the blocked mask), and no other system call is ever interrupted.
+//!
+//! The handlers are installed when they are first needed, at the first `ppoll`; by then the first program is running. It
+//! starts 0.3 ms sooner for that (signal-hook copies its whole table for every signal), and has nothing to reset.
+//!
+//! What surprised us: with handlers that do not block each other, two pending signals are stacked and the later one
+//! runs first. And a PID 1 has no default actions: before `block_all` a SIGTERM is not late but gone, so that call is
+//! the first of the program.
+
+use crate::machine::{Fact, Sender};
+use crate::plan::{Mask, Signal};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use std::cell::OnceCell;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::{mem, ptr};
+
+/// Signals in one turn: bounds the time until other news is looked at. Whom it favours: a storm waits, in the kernel's
+/// queue, for the child that has ended.
+pub const MOST_PER_TURN: usize = 64;
+
+/// signal, sender's pid, siginfo code, spare.
+type Record = [i32; 4];
+
+/// Blocks every signal and gives back what was blocked before. The first act of `main`.
+pub fn block_all() -> SigSet {
+    let mut before = SigSet::empty();
+    // Cannot fail: the arguments are sound (sigprocmask(2)).
+    let _ = sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    );
+    before
+}
+
+/// Lets signals through again, for the uses of this binary that are no init.
+pub fn unblock(before: &SigSet) {
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None);
+}
+
+/// Where signals arrive.
+#[derive(Debug)]
+pub struct Inbox {
+    read: OwnedFd,
+    write: OwnedFd,
+    inherited_mask: SigSet,
+    /// Once the handlers are installed: the signals that were ignored before.
+    inherited_ignored: OnceCell<Vec<Signal>>,
+    own_pid: i32,
+}
+
+impl Inbox {
+    /// An inbox without handlers. `inherited_mask` is what [`block_all`] gave back: all signals are blocked.
+    pub fn new(inherited_mask: SigSet) -> Result<Inbox, Errno> {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let own_pid = nix::unistd::getpid().as_raw();
+        Ok(Inbox {
+            read,
+            write,
+            inherited_mask,
+            inherited_ignored: OnceCell::new(),
+            own_pid,
+        })
+    }
+
+    /// Installs the handlers, if that has not been done.
+    pub fn open(&self) {
+        self.inherited_ignored.get_or_init(|| {
+            let signals = Signal::forwardable().chain([Signal::CHLD]);
+            // A signal that cannot be caught stays blocked and harms nobody; there is no such on Linux.
+            let ignored = signals
+                .filter(|signal| catch(*signal, self.write.as_raw_fd()) == Ok(libc::SIG_IGN))
+                .collect();
+            give_back_memory();
+            ignored
+        });
+    }
+
+    /// Whether a signal waits in the kernel.
+    pub fn is_awaited(&self) -> bool {
+        // SAFETY: sigset_t is a plain C struct, which sigpending fills.
+        let mut pending: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: as above; sigismember only looks.
+        unsafe { libc::sigpending(&mut pending) };
+        // SAFETY: as above.
+        Signal::forwardable()
+            .any(|signal| unsafe { libc::sigismember(&pending, signal.number()) == 1 })
+    }
+
+    /// In a child: makes dispositions what they were before the handlers. All signals are still blocked.
+    pub fn restore_dispositions(&self) {
+        // Without handlers there is nothing to restore.
+        let Some(ignored) = self.inherited_ignored.get() else {
+            return;
+        };
+        for signal in Signal::forwardable().chain([Signal::CHLD]) {
+            let action = if ignored.contains(&signal) {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            };
+            // SAFETY: installs no handler.
+            unsafe { libc::signal(signal.number(), action) };
+        }
+    }
+
+    /// In a child: the last act before exec.
+    pub fn restore_mask(&self, mask: Mask) {
+        match mask {
+            Mask::Empty => unblock(&SigSet::empty()),
+            Mask::Inherited => unblock(&self.inherited_mask),
+        }
+    }
+
+    /// What has arrived, in order.
+    pub fn drain(&self, facts: &mut Vec<Fact>) {
+        let mut records: [Record; MOST_PER_TURN] = [[0; 4]; MOST_PER_TURN];
+        // SAFETY: the buffer is ours and as long as we say; any bytes are valid records.
+        let read = unsafe {
+            libc::read(
+                self.read.as_raw_fd(),
+                records.as_mut_ptr().cast(),
+                size_of_val(&records),
+            )
+        };
+        let count = usize::try_from(read).unwrap_or(0) / size_of::<Record>();
+        for [number, pid, code, _] in &records[..count] {
+            let Some(signal) = Signal::new(*number) else {
+                continue;
+            };
+            let from_kernel = *code > 0;
+            // SIGCHLD says nothing that waiting does not say better. What monopod caused itself is no message: SIGPIPE
+            // from its own log, SIGHUP and SIGCONT from giving up its terminal.
+            if signal == Signal::CHLD || (!from_kernel && *pid == self.own_pid) {
+                continue;
+            }
+            let sender = if from_kernel {
+                Sender::Kernel
+            } else {
+                Sender::Process(*pid)
+            };
+            facts.push(Fact::Signalled(signal, sender));
+        }
+    }
+
+    /// The descriptors that are its own.
+    pub fn descriptors(&self) -> [i32; 2] {
+        [self.read.as_raw_fd(), self.write.as_raw_fd()]
+    }
+}
+
+/// Installs the handler; says what the disposition was before.
+fn catch(signal: Signal, pipe: i32) -> Result<libc::sighandler_t, Errno> {
+    let record = move |info: &libc::siginfo_t| {
+        // SAFETY: for senders without a pid the bytes are there all the same, and make a number that is no pid of ours.
+        let pid = unsafe { info.si_pid() };
+        let record: Record = [info.si_signo, pid, info.si_code, 0];
+        // SAFETY: write(2) may be called in a handler; the pipe is never closed while the handler is installed.
+        unsafe { libc::write(pipe, record.as_ptr().cast(), size_of::<Record>()) };
+    };
+    let before = sigaction(signal, None)?;
+    // Unchecked, because signal-hook refuses SIGSEGV and its like: it fears a fault in this program, handled for ever.
+    // Ours is blocked when it runs, so a real fault kills at once, and only a signal that somebody sent comes here.
+    //
+    // SAFETY: the action calls nothing but write(2), and nothing but ppoll is ever interrupted by it.
+    unsafe { signal_hook_registry::register_unchecked(signal.number(), record) }
+        .map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))?;
+    let mut action = sigaction(signal, None)?;
+    // SAFETY: fills a set that is ours.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
+    sigaction(signal, Some(&action))?;
+    Ok(before.sa_sigaction)
+}
+
+/// nix's has no real-time signals.
+fn sigaction(signal: Signal, new: Option<&libc::sigaction>) -> Result<libc::sigaction, Errno> {
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: a plain C struct for which all zeroes is a value.
+    let mut before: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: both outlive the call; a new action is signal-hook's own with a wider mask.
+    Errno::result(unsafe { libc::sigaction(signal.number(), new, &mut before) })?;
+    Ok(before)
+}
+
+/// The old copies of signal-hook's table: 60 kB that a PID 1 would hold for its whole life.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number; returns free pages to the kernel.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}

@@ -1,0 +1,78 @@
+//! Standard input, output and error of the core itself.
+//!
+//! Two worries. A descriptor 0, 1 or 2 that is closed at start would be given to the next thing opened, a signal pipe
+//! say, and a child would inherit it as its standard output: so the holes are filled first of all. And a log line must
+//! never stop PID 1, whoever has stopped reading: so lines are written without waiting, or dropped.
+//!
+//! What surprised us: `poll` before `write` is not enough, for a child may fill the same pipe in between; and O_NONBLOCK
+//! is no way out, because it would be set for the child too, which shares the open file.
+
+use std::io;
+
+/// A line longer than this could be torn apart by other writers of the same pipe (PIPE_BUF, pipe(7)).
+const LONGEST_LINE_BYTES: usize = 4096;
+
+/// Fills the holes at 0, 1 and 2 with descriptors that are good for nothing and close at exec, so that children find
+/// them closed, as they would without monopod.
+pub fn fill_holes() {
+    for fd in 0..=2 {
+        // SAFETY: asks about a number.
+        if unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0 {
+            continue;
+        }
+        // The lowest free number is this hole. An epoll descriptor needs no /dev/null, and reads and writes fail on it.
+        //
+        // SAFETY: opens a descriptor that nobody else knows of; it stays open for ever on purpose.
+        unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    }
+}
+
+/// Standard error for the log.
+#[derive(Debug, Default)]
+pub struct Stderr;
+
+impl io::Write for Stderr {
+    /// Writes at once or not at all; says that all was written in either case, for nobody could do better.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let cut = &line[..line.len().min(LONGEST_LINE_BYTES)];
+        let part = libc::iovec {
+            iov_base: cut.as_ptr().cast_mut().cast(),
+            iov_len: cut.len(),
+        };
+        // Offset -1 is "as write does"; on 64-bit machines it is one argument and the high half is not looked at.
+        //
+        // SAFETY: the slice outlives the call, which only reads it.
+        let written = unsafe {
+            libc::syscall(
+                libc::SYS_pwritev2,
+                2,
+                &raw const part,
+                1,
+                -1_isize,
+                -1_isize,
+                libc::RWF_NOWAIT,
+            )
+        };
+        // Terminals and kernels before 6.4 know no RWF_NOWAIT. There, ask first: the gap that is left is the width of
+        // two system calls.
+        if written < 0 && nix::errno::Errno::last() == nix::errno::Errno::EOPNOTSUPP && has_room() {
+            // SAFETY: as above.
+            unsafe { libc::write(2, cut.as_ptr().cast(), cut.len()) };
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn has_room() -> bool {
+    let mut polled = libc::pollfd {
+        fd: 2,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one element, which outlives the call; returns at once.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 && polled.revents & libc::POLLOUT != 0 }
+}

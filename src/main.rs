@@ -17,9 +17,11 @@ use monopod::passthrough::Passthrough;
 use monopod::plan::{Conduct, ExitCode, Plan};
 use nix::sys::signal::SigSet;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// Called by the C library.
 ///
@@ -46,7 +48,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
         argv,
         env: &|name| std::env::var_os(name),
         all_env: &all_variables,
-        read_file: &|path| std::fs::read(path),
+        read_file: &read_file,
         is_pid_1: pid == 1,
         pid,
     };
@@ -123,6 +125,24 @@ fn probe(request: &cli::ProbeRequest) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// More than this is no environment: the kernel takes 2 MiB of arguments and variables together at most (execve(2)).
+const LARGEST_FILE_BYTES: u64 = 1 << 20;
+
+/// Never waits for a writer (a FIFO) and never reads without end (/dev/zero): PID 1 does not hear SIGTERM yet.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = std::fs::File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    file.take(LARGEST_FILE_BYTES + 1)
+        .read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST_FILE_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(content)
 }
 
 fn print(text: &str, to_stdout: bool) {

@@ -79,14 +79,14 @@ fn read(
 
 /// `15:3`, or `15:0` to drop the signal. The original ends at 31; real-time signals are taken as well.
 fn rule(value: &OsStr) -> Result<Rule, lexopt::Error> {
-    let read = |text: &str| text.parse().ok().and_then(Signal::new);
+    let number = |text: &str| text.trim_start().parse::<i32>().ok();
     let parts = value.to_str().and_then(|text| text.split_once(':'));
     let rule = parts.and_then(|(from, to)| {
-        let to = match to {
-            "0" => None,
-            to => Some(read(to)?),
+        let to = match number(to)? {
+            0 => None,
+            to => Some(Signal::new(to)?),
         };
-        Some((read(from)?, to))
+        Some((Signal::new(number(from)?)?, to))
     });
     rule.ok_or_else(|| {
         lexopt::Error::from(format!(

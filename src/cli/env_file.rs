@@ -99,3 +99,93 @@ fn cut(entry: &[u8]) -> Option<Variable<'_>> {
     let at = entry.iter().position(|byte| *byte == b'=')?;
     Some((&entry[..at], &entry[at + 1..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Vec<CString> {
+        [c"HOME=/root", c"EMPTY=", c"EQ=a=b"]
+            .map(CString::from)
+            .to_vec()
+    }
+
+    #[test]
+    fn every_kind_of_line_is_read_as_docker_reads_it() {
+        let (own, variables) = (own(), |text: &'static [u8], own: &[CString]| {
+            let (variables, faults) = parse(text, own);
+            assert_eq!(faults, [], "{}", text.escape_ascii());
+            variables
+                .iter()
+                .map(|(name, value)| [name, &b"="[..], value].concat())
+                .collect::<Vec<_>>()
+        });
+        let cases: [(&[u8], &[&[u8]]); 18] = [
+            (b"", &[]),
+            (b"\n \n\t\n", &[]),
+            (b"# A=1\n  # B=2", &[]),
+            (b"A=1", &[b"A=1"]),
+            (b"A=1\nB=2\n", &[b"A=1", b"B=2"]),
+            (b"A=", &[b"A="]),
+            (b"A=x=y", &[b"A=x=y"]),
+            (b"A='1'", &[b"A='1'"]),
+            (b"A=$HOME \"x\"", &[b"A=$HOME \"x\""]),
+            (b"A= 1 \t ", &[b"A= 1 \t "]),
+            (b" \tA=1", &[b"A=1"]),
+            (b"A=1 # no comment", &[b"A=1 # no comment"]),
+            (
+                b"\xef\xbb\xbfA=1\n\xef\xbb\xbfB=2",
+                &[b"A=1", b"\xef\xbb\xbfB=2"],
+            ),
+            (b"A=1\r\n\r\nB=2\r\n", &[b"A=1", b"B=2"]),
+            (b"HOME\nEMPTY\nEQ", &[b"HOME=/root", b"EMPTY=", b"EQ=a=b"]),
+            (b"UNKNOWN\nA=1", &[b"A=1"]),
+            (b"A=\xff\xfe", &[b"A=\xff\xfe"]),
+            (b"a.b-c/d=1", &[b"a.b-c/d=1"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(variables(text, &own), expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn faults_name_file_and_line_and_never_the_content() {
+        let (variables, faults) = parse(b"A=1\nmy secret\n=secret\nB C=secret\nD=\0\nE=5", &[]);
+        assert_eq!(variables, [(&b"A"[..], &b"1"[..]), (b"E", b"5")]);
+        let told = tell(OsStr::new("/etc/env"), &faults);
+        assert_eq!(
+            told,
+            [
+                "/etc/env, line 2: a name with a blank in it",
+                "/etc/env, line 3: no name before the =",
+                "/etc/env, line 4: a name with a blank in it",
+                "/etc/env, line 5: a NUL byte, which no environment can hold",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_binary_given_by_mistake_is_not_told_line_by_line() {
+        let (_, faults) = parse(&b"\0\n".repeat(1000), &[]);
+        let told = tell(OsStr::new("x"), &faults);
+        assert_eq!(told.len(), TOLD + 1);
+        assert_eq!(
+            told.last().map(String::as_str),
+            Some("x: 995 more such lines")
+        );
+    }
+
+    #[test]
+    fn the_last_setting_of_a_name_holds_and_strangers_stay() {
+        let mut environment = own();
+        environment.push(c"no equals sign".into());
+        merge(
+            &mut environment,
+            vec![(b"EQ", b"1"), (b"HOME", b"/a"), (b"EQ", b"2")],
+        );
+        assert_eq!(
+            environment,
+            [c"EMPTY=", c"no equals sign", c"HOME=/a", c"EQ=2"].map(CString::from)
+        );
+    }
+}

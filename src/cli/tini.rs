@@ -78,8 +78,7 @@ fn read(name: &str, words: &[OsString], surroundings: &Surroundings) -> Result<I
             }
             Some(Piece::Short('e')) => {
                 let value = options.value()?;
-                let code = value.to_str().and_then(values::exit_code);
-                let code = code.ok_or_else(|| not_valid('e', &value))?;
+                let code = exit_code(&value).ok_or_else(|| not_valid('e', &value))?;
                 asked.remap_exit.insert(code, ExitCode::SUCCESS);
             }
             Some(Piece::Short(other)) => return Err(drop_in::invalid(&format!("-{other}")).into()),
@@ -93,6 +92,11 @@ fn read(name: &str, words: &[OsString], surroundings: &Surroundings) -> Result<I
             None => return Err(lexopt::Error::from("no program to run").into()),
         }
     }
+}
+
+/// 0 to 255, in any spelling that C reads as a decimal number.
+fn exit_code(text: &OsStr) -> Option<ExitCode> {
+    text.to_str()?.trim_start().parse().ok().map(ExitCode)
 }
 
 fn not_valid(option: char, value: &OsStr) -> Misuse {

@@ -72,7 +72,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 /// An exit code, 0 to 255.
-pub(super) fn exit_code(text: &str) -> Option<ExitCode> {
+fn exit_code(text: &str) -> Option<ExitCode> {
     number(text).map(ExitCode)
 }
 
@@ -248,7 +248,3 @@ pub(super) fn errno_words(error: &io::Error) -> String {
         None => error.to_string(),
     }
 }
-
-#[cfg(test)]
-#[path = "values_tests.rs"]
-mod tests;

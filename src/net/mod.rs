@@ -50,6 +50,15 @@ pub fn fork_helper(
     listener: BorrowedFd<'_>,
     core: libc::pid_t,
 ) -> Result<(libc::pid_t, Link), Errno> {
+    fork_limited(listener, core, server::DESCRIPTORS)
+}
+
+/// As [`fork_helper`], for a helper that may have this many descriptors open.
+fn fork_limited(
+    listener: BorrowedFd<'_>,
+    core: libc::pid_t,
+    descriptors: u64,
+) -> Result<(libc::pid_t, Link), Errno> {
     // An earlier helper may have been too slow in dying for `collect`; every child of this kind is a helper.
     while wait_for(-1) > 0 {}
     let (link, line) = link::pair()?;
@@ -60,7 +69,7 @@ pub fn fork_helper(
         0 => {
             // Or the helper would hold the core's end too and never see the line end.
             drop(link);
-            let code = catch_unwind(AssertUnwindSafe(|| run(core, listener, line)));
+            let code = catch_unwind(AssertUnwindSafe(|| run(core, listener, line, descriptors)));
             // SAFETY: ends the process at once. The core's exit handlers and destructors are not ours to run.
             unsafe { libc::_exit(code.unwrap_or(PANICKED).into()) }
         }
@@ -69,12 +78,12 @@ pub fn fork_helper(
 }
 
 /// The helper's main.
-fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd) -> u8 {
+fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd, descriptors: u64) -> u8 {
     // The standard hook prints to stderr and waits for its reader; the log does not.
     std::panic::set_hook(Box::new(|panic| {
         log::error!("a bug in monopod's network helper, which is started again: {panic}");
     }));
-    match jail::enter(core, listener, line, server::DESCRIPTORS) {
+    match jail::enter(core, listener, line, descriptors) {
         Ok((jail, listener, line)) => {
             log::debug!("network helper: {jail}");
             server::serve(listener, line)

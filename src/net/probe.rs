@@ -21,7 +21,7 @@ const HEADERS_LIMIT: usize = 64;
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probed {
-    /// The HTTP status code; 200 to 399 is success, as for the kubelet (S-numbers of httpGet).
+    /// The HTTP status code; 200 to 399 is success, as for the kubelet's httpGet.
     pub code: u16,
     /// The page, as text.
     pub body: String,

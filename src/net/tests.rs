@@ -3,7 +3,7 @@
 //! A test runner has many threads, and a fork of it by a bare clone could find the allocator locked. So each of these
 //! tests starts the test program once more for itself alone, and forks there.
 
-use super::{Link, collect, fork_helper, listen::listen};
+use super::{Link, collect, fork_helper, fork_limited, listen::listen};
 use crate::machine::Status;
 use crate::plan::HealthAddress;
 use nix::errno::Errno;
@@ -247,44 +247,49 @@ fn a_helper_without_its_core_does_not_begin() {
     });
 }
 
+/// A helper that can open so many descriptors only.
+fn fork_starved(listener: &OwnedFd, descriptors: u64) -> (libc::pid_t, Link) {
+    fork_limited(listener.as_fd(), std::process::id() as i32, descriptors).unwrap()
+}
+
 #[test]
-fn without_descriptors_it_neither_spins_nor_stops_answering() {
+fn short_of_descriptors_it_sends_the_oldest_away() {
+    alone("short_of_descriptors_it_sends_the_oldest_away", || {
+        let (listener, address) = open_port();
+        let (pid, link) = fork_starved(&listener, 12);
+        let half_open: Vec<TcpStream> = (0..40).map(|_| send(address, b"GET /livez HT")).collect();
+        for _ in 0..10 {
+            assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+        }
+        drop(half_open);
+        drop(link);
+        wait_until_collected(pid);
+    });
+}
+
+#[test]
+fn without_a_descriptor_it_does_not_spin_and_loses_nobody() {
     alone(
-        "without_descriptors_it_neither_spins_nor_stops_answering",
+        "without_a_descriptor_it_does_not_spin_and_loses_nobody",
         || {
             let (listener, address) = open_port();
-            let (pid, link) = fork(&listener);
-            assert!(ask_once(address, &link).contains("\r\n\r\nok"));
-            let few = libc::rlimit {
-                rlim_cur: 12,
-                rlim_max: 12,
-            };
-            // SAFETY: one live rlimit is read and none is written.
-            let outcome = unsafe {
-                libc::prlimit(
-                    pid,
-                    libc::RLIMIT_NOFILE,
-                    &raw const few,
-                    std::ptr::null_mut(),
-                )
-            };
-            if outcome == -1 {
-                return; // not root: the helper is not ours to change
-            }
-            let half_open: Vec<TcpStream> =
-                (0..40).map(|_| send(address, b"GET /livez HT")).collect();
-            let before = processor_time(pid);
-            let start = Instant::now();
-            for _ in 0..10 {
-                assert!(ask_once(address, &link).contains("\r\n\r\nok"));
-            }
-            // It rests between the clients that it cannot take: it had far less of the processor than of the time.
-            let used = processor_time(pid) - before;
+            let (pid, link) = fork_starved(&listener, 3);
+            let client = send(address, &get("/livez"));
+            // There is nobody whom it could send away. The kernel counts the time from before the limit, too.
+            assert!(!becomes_readable(&client, Duration::from_millis(400)));
+            let used = processor_time(pid);
             assert!(
-                used < Duration::from_millis(20) + start.elapsed() / 4,
-                "{used:?}"
+                used < Duration::from_millis(100),
+                "spins: {used:?} of 400 ms"
             );
-            drop(half_open);
+            drop(link);
+            wait_until_collected(pid);
+
+            let (pid, link) = fork(&listener);
+            for number in next_questions(&link) {
+                link.answer(number, SERVING);
+            }
+            assert!(receive(client).contains("\r\n\r\nok"));
             drop(link);
             wait_until_collected(pid);
         },

@@ -1,8 +1,9 @@
 //! The server against honest and hostile clients, in this process: a thread serves, and the test is both the clients,
 //! over real TCP, and the core, unless a second thread plays that. What the jail adds is shown in `net::tests`.
 
-use super::{CORE_GONE, serve};
+use super::{CONNECTIONS, CORE_GONE, serve};
 use crate::machine::Status;
+use crate::net::ask::PATIENCE;
 use crate::net::tests::{
     A_WHILE, SERVING, becomes_readable, get, next_questions, open_port, receive, send,
 };
@@ -55,13 +56,11 @@ impl Living {
         receive(send(self.address, request))
     }
 
-    /// An honest client is answered, and soon.
+    /// An honest client is answered. Were it not soon, it would be a 503.
     fn is_well(&self) {
-        let start = Instant::now();
         let answer = self.ask(&get("/readyz"));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
-        assert!(start.elapsed() < Duration::from_secs(1));
     }
 }
 
@@ -124,14 +123,15 @@ fn a_client_that_ended_its_side_still_gets_the_answer() {
 }
 
 #[test]
-fn a_stopped_core_is_a_503_within_a_second_and_is_forgiven() {
+fn a_stopped_core_is_a_503_and_is_forgiven() {
     let (address, link, server) = served();
     let start = Instant::now();
     let answer = receive(send(address, &get("/livez")));
+    // A second of room for a busy machine; the promise of one second in all is kept by the number.
+    let took = start.elapsed();
     assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
+        took >= PATIENCE && took < PATIENCE + Duration::from_secs(1),
+        "{took:?}"
     );
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("[-]core failed: "), "{answer}");
@@ -244,9 +244,10 @@ fn a_header_of_a_hundred_megabytes_ends_in_431() {
         .set_write_timeout(Some(Duration::from_millis(100)))
         .unwrap();
     let chunk = [b'a'; 64 * 1024];
-    for sent in 0.. {
+    let mut sent = 0;
+    loop {
         match client.write(&chunk) {
-            Ok(_) => assert!(sent < 1600, "all of it was taken"),
+            Ok(length) => sent += length,
             Err(error) => {
                 assert_eq!(
                     error.kind(),
@@ -256,6 +257,7 @@ fn a_header_of_a_hundred_megabytes_ends_in_431() {
                 break;
             }
         }
+        assert!(sent < 100_000_000, "all of it was taken");
     }
     world.is_well();
     // The answer lies there, whatever was sent after it.
@@ -305,15 +307,23 @@ fn clients_that_reset_at_once() {
     world.is_well();
 }
 
-#[test]
-fn two_thousand_half_open_connections() {
+/// Lets this process open as many descriptors as it may.
+fn open_many() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard.min(1 << 16), hard).unwrap();
+}
+
+const HALF: &[u8] = b"GET /livez HTTP/1.1\r\nHost: ";
+const OTHER_HALF: &[u8] = b"a\r\n\r\n";
+
+#[test]
+fn two_thousand_half_open_connections() {
+    open_many();
     let world = Living::new();
     let mut held = Vec::new();
     for index in 0..2000 {
-        held.push(send(world.address, b"GET /livez HTTP/1.1\r\nHost: "));
+        held.push(send(world.address, HALF));
         if index % 50 == 0 {
             world.is_well();
         }
@@ -321,18 +331,47 @@ fn two_thousand_half_open_connections() {
     for _ in 0..50 {
         world.is_well();
     }
+    // The oldest go, so that a client has the time in which as many others come as there may be in all.
+    let mut slow = send(world.address, HALF);
+    for _ in 0..CONNECTIONS - 1 {
+        held.push(send(world.address, HALF));
+    }
+    slow.write_all(OTHER_HALF).unwrap();
+    assert!(receive(slow).ends_with("ok"));
+}
+
+#[test]
+fn whoever_has_an_answer_goes_before_those_who_have_none() {
+    open_many();
+    let world = Living::new();
+    let slow: Vec<TcpStream> = (0..100).map(|_| send(world.address, HALF)).collect();
+    let answered: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = send(world.address, &get("/nothing"));
+            assert!(receive_what_is_there(&mut client).starts_with("HTTP/1.1 404 "));
+            client
+        })
+        .collect();
+    for mut client in slow {
+        client.write_all(OTHER_HALF).unwrap();
+        assert!(receive(client).ends_with("ok"));
+    }
+    drop(answered);
 }
 
 #[test]
 fn when_all_clients_wait_for_the_core_the_next_ones_wait_in_the_queue() {
     let (address, link, server) = served();
-    let clients: Vec<TcpStream> = (0..super::CONNECTIONS + 20)
+    let start = Instant::now();
+    let clients: Vec<TcpStream> = (0..CONNECTIONS + 20)
         .map(|_| send(address, &get("/livez")))
         .collect();
-    // A core that never answers: each of them is told so, none is sent away unanswered, the last ones a little later.
+    // A core that never answers: each of them is told so and none is sent away unanswered.
     for client in clients {
         assert!(receive(client).starts_with("HTTP/1.1 503 "));
     }
+    // The last ones were accepted only when the first had their answers.
+    assert!(start.elapsed() > PATIENCE * 3 / 2);
     drop(link);
     assert_eq!(server.join().unwrap(), CORE_GONE);
 }

@@ -5,6 +5,7 @@
 //! | room | rank | what it is for |
 //! |---|---|---|
 //! | [`time`] | 0 | a number, no clock |
+//! | [`descriptors`] | 0 | closing what was inherited |
 //! | [`plan`] | 1 | what was asked for, checked and inert |
 //! | [`machine`] | 2 | the words between deciding and doing |
 //! | [`lifecycle`] | 3 | decides: init steps, the command, the stop, the sweep, the helper's attendant |
@@ -17,6 +18,7 @@
 //! `main` (rank 6) puts them together. `ARCHITECTURE.md` tells the story at length.
 
 pub mod cli;
+pub mod descriptors;
 pub mod lifecycle;
 pub mod linux;
 pub mod machine;

@@ -14,7 +14,8 @@ use super::runs::{Exec, Runs};
 use super::signals::Inbox;
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
-use super::{descriptors, reap, wait};
+use super::{reap, wait};
+use crate::descriptors;
 use crate::machine::{Fact, Machine};
 use crate::net::{self, Link};
 use crate::plan::{ExitCode, Plan};
@@ -164,7 +165,9 @@ impl<'a> Core<'a> {
         );
         own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
         own.extend(self.terminal.descriptor());
-        descriptors::close_all_but(own);
+        if let Err(errno) = descriptors::close_all_but(own) {
+            log::debug!("inherited descriptors stay open: {}", errno.desc());
+        }
     }
 
     pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {

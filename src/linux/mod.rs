@@ -5,7 +5,6 @@
 
 mod clock;
 mod core;
-mod descriptors;
 mod everyone;
 mod log;
 mod perform;

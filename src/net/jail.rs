@@ -23,6 +23,7 @@
 //! What surprised us: the C library's setuid and setgroups speak to every thread on the library's own list, which after
 //! a bare clone may name threads of another process. Hence the bare calls, here and only here.
 
+use crate::descriptors;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
@@ -37,10 +38,6 @@ const NOBODY: libc::uid_t = 65_534;
 
 /// Address space. The helper needs a few megabytes; this is where a leak that nobody thought of ends.
 const ADDRESS_SPACE: u64 = 256 << 20;
-
-/// The highest descriptor looked for where there is no close_range. A descriptor above it was opened by a caller with a
-/// raised limit and then inherited; looking for those would take minutes where the limit is a thousand million.
-const LAST_DESCRIPTOR: u64 = 65_536;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -146,13 +143,8 @@ fn keep_only(
             jail.note("standard descriptors", Errno::result(outcome));
         }
     }
-    let (a, b) = (listener.as_raw_fd() as u32, line.as_raw_fd() as u32);
-    let (low, high) = (a.min(b), a.max(b));
-    for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
-        if first <= last {
-            jail.note("closing inherited descriptors", close_range(first, last));
-        }
-    }
+    let closed = descriptors::close_all_but(vec![listener.as_raw_fd(), line.as_raw_fd()]);
+    jail.note("closing inherited descriptors", closed);
     Ok((listener, line))
 }
 
@@ -160,21 +152,6 @@ fn duplicate_above_stderr(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     // SAFETY: fcntl has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// Closes `first` to `last`, both included. By hand where the kernel is older than 5.9 or a seccomp profile than that.
-fn close_range(first: u32, last: u32) -> Result<(), Errno> {
-    // SAFETY: whoever owns these descriptors in the core's memory is never run in this process.
-    let outcome = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if Errno::result(outcome).is_ok() {
-        return Ok(());
-    }
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    for number in u64::from(first)..=u64::from(last).min(soft.min(LAST_DESCRIPTOR)) {
-        // SAFETY: as above; a number that is not open is an error and nothing else.
-        unsafe { libc::close(number as i32) };
-    }
-    Ok(())
 }
 
 /// Becomes nobody. Without the right to it, only what is left of capabilities goes; that needs no right.

@@ -30,7 +30,14 @@ fn close(first: u32, last: u32) -> Result<(), Errno> {
         return Ok(());
     }
     // SAFETY: by the condition of `close_all_but`, nothing in this process uses what is closed here.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    let closed = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first as usize,
+            last as usize,
+            0_usize,
+        )
+    };
     if Errno::result(closed).is_ok() {
         return Ok(());
     }

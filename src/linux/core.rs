@@ -37,7 +37,17 @@ pub struct Core<'a> {
     more_ended: bool,
     /// The helper's questions of this turn.
     questions: Vec<u32>,
+    /// Helpers that hung up and could not be collected yet.
+    dying: Vec<i32>,
+    /// How long to sleep at most while there are such.
+    dying_rest: Duration,
 }
+
+/// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
+/// again after this, and after twice as long each time, should the kernel have trouble with it.
+const FIRST_DYING_REST: Duration = Duration::from_millis(1);
+/// Often enough for a zombie in `ps`, seldom enough for a process that never dies.
+const LONGEST_DYING_REST: Duration = Duration::from_secs(1);
 
 /// The helper that is up.
 pub struct Helper {
@@ -61,23 +71,21 @@ impl<'a> Core<'a> {
             listener,
             more_ended: false,
             questions: Vec::new(),
+            dying: Vec::new(),
+            dying_rest: FIRST_DYING_REST,
         }
     }
 
     /// One turn. `Some` is the end. The first turn does not wait.
     pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
-        let timeout = match first || self.more_ended {
-            true => Some(Duration::ZERO),
-            false => machine
-                .deadline()
-                .map(|deadline| deadline.since(self.clock.now())),
-        };
-        // The handlers are not needed to start the first program, unless a signal is there already and may forbid it.
-        let deaf = first && !self.inbox.is_awaited();
-        let mut facts = if deaf {
-            self.hear(false)
-        } else {
-            self.wait(timeout)
+        let mut facts = match first {
+            // The handlers are not needed to start the first program, unless a signal is there and may forbid it.
+            true if !self.inbox.is_awaited() => self.hear(false),
+            true => self.wait(Some(Duration::ZERO)),
+            false => {
+                let timeout = self.timeout(machine);
+                self.wait(timeout)
+            }
         };
         let now = self.clock.now();
         loop {
@@ -97,6 +105,18 @@ impl<'a> Core<'a> {
         self.runs.turn_over();
         self.answer(machine);
         None
+    }
+
+    fn timeout(&mut self, machine: &dyn Machine) -> Option<Duration> {
+        if self.more_ended {
+            return Some(Duration::ZERO);
+        }
+        let dying = (!self.dying.is_empty()).then_some(self.dying_rest);
+        self.dying_rest = (self.dying_rest * 2).min(LONGEST_DYING_REST);
+        let deadline = machine
+            .deadline()
+            .map(|deadline| deadline.since(self.clock.now()));
+        [dying, deadline].into_iter().flatten().min()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
@@ -180,13 +200,14 @@ impl<'a> Core<'a> {
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
-        let Some(helper) = &mut self.helper else {
-            return;
-        };
+        self.dying.retain(|pid| !net::collect(*pid));
+        let Some(helper) = &self.helper else { return };
         let heard = helper.link.questions();
         self.questions.extend(heard.questions);
         if heard.lost {
-            net::collect(helper.pid);
+            self.dying
+                .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
+            self.dying_rest = FIRST_DYING_REST;
             self.helper = None;
             self.questions.clear();
             facts.push(Fact::HelperLost);

@@ -67,13 +67,12 @@ pub fn run(
 
 /// Adopts orphans from now on, though not PID 1.
 pub fn become_subreaper() -> Result<(), Errno> {
-    // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+    nix::sys::prctl::set_child_subreaper(true)
 }
 
 /// Gets `signal` when the parent dies.
 pub fn set_parent_death_signal(signal: Signal) -> Result<(), Errno> {
-    // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number(), 0, 0, 0) })
-        .map(drop)
+    // SAFETY: plain numbers. nix's call has no real-time signals.
+    let outcome = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal.number() as libc::c_ulong) };
+    Errno::result(outcome).map(drop)
 }

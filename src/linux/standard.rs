@@ -45,12 +45,12 @@ impl io::Write for Stderr {
         let written = unsafe {
             libc::syscall(
                 libc::SYS_pwritev2,
-                2,
+                2_usize,
                 &raw const part,
-                1,
+                1_usize,
                 -1_isize,
                 -1_isize,
-                libc::RWF_NOWAIT,
+                libc::RWF_NOWAIT as usize,
             )
         };
         // Terminals and kernels before 6.4 know no RWF_NOWAIT. There, ask first: the gap that is left is the width of

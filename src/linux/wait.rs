@@ -1,6 +1,7 @@
 //! The one place where the core sleeps, and the only one where signals are let in.
 
 use super::signals::MOST_PER_TURN;
+use nix::sys::time::TimeSpec;
 use std::ptr;
 use std::time::Duration;
 
@@ -29,17 +30,16 @@ pub fn wait(descriptors: &[i32], timeout: Option<Duration>) -> bool {
 
 /// One `ppoll` with no signal blocked. True if it was ended by a signal, which its handler has then recorded.
 fn let_in_one(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> bool {
-    let timeout = timeout.map(|span| libc::timespec {
-        tv_sec: libc::time_t::try_from(span.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(span.subsec_nanos() as i32),
-    });
+    let timeout = timeout.map(TimeSpec::from_duration);
     // SAFETY: sigset_t is a plain C struct; sigemptyset makes it a set.
     let nothing_blocked = unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut set);
         set
     };
-    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let timeout = timeout
+        .as_ref()
+        .map_or(ptr::null(), |span| ptr::from_ref(span.as_ref()));
     // SAFETY: all three outlive the call, and the length is the slice's.
     let ready = unsafe {
         libc::ppoll(

@@ -65,7 +65,9 @@ fn fork_limited(
     // SAFETY: no flags, so this is a fork: memory and descriptors are copies, and no pointer is passed. All arguments
     // being zero, their order, which differs between machines, does not matter. The child has the one thread that called,
     // and leaves by _exit below without running anything of the caller's.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })? {
+    match Errno::result(unsafe {
+        libc::syscall(libc::SYS_clone, 0_usize, 0_usize, 0_usize, 0_usize, 0_usize)
+    })? {
         0 => {
             // Or the helper would hold the core's end too and never see the line end.
             drop(link);

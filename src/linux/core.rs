@@ -100,6 +100,8 @@ impl<'a> Core<'a> {
             if news.is_empty() {
                 break;
             }
+            // Whether anything is left is a fact of every step; without it a refused fork would be waited for.
+            self.more_ended |= reap::reap(&mut self.runs, &mut news);
             facts = news;
         }
         self.runs.turn_over();

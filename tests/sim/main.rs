@@ -1,1 +1,35 @@
-//! stub
+//! A pretend world on a pretend clock, in which a `Machine` lives whole lives in microseconds.
+//!
+//! - [`world`] is the pretend kernel with its processes ([`temper`] says how each behaves); it owns the clock.
+//! - [`laws`] looks over the machine's shoulder after every step, in every story and every seed.
+//! - [`story`] is the small language that the `stories_*` are written in.
+//! - [`seeds`] lives through many random worlds ([`weather`]) in search of what nobody thought of; `planted` breaks
+//!   machines on purpose to see that the laws would notice.
+//!
+//! Nothing here may read a clock, sleep, or start a process. When a seed finds something, keep it as a story.
+//!
+//! `MONOPOD_SIM_SEED=n cargo test --test sim seeds` lives through one seed and prints its whole timeline;
+//! `MONOPOD_SIM_STEPS=n` goes on for that many steps instead of the usual number.
+
+// A test binary is not PID 1; what it prints is for whoever reads the test's output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod laws;
+mod laws_lifecycle;
+mod laws_passthrough;
+mod plans;
+mod planted;
+mod rng;
+mod seeds;
+mod stories_helper;
+mod stories_hook;
+mod stories_init;
+mod stories_init_stop;
+mod stories_passthrough;
+mod stories_run;
+mod stories_stop;
+mod story;
+mod temper;
+mod timeline;
+mod weather;
+mod world;

@@ -93,7 +93,7 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::OrphanReaped(pid, end) => format!("reaped orphan {pid}, which {}", ending(*end)),
         Happening::HelperLost => "the health helper is gone; starting another".to_owned(),
         Happening::HelperRefused(errno) => {
-            let why = Errno::from_raw(*errno).desc();
+            let why = no_process(Errno::from_raw(*errno));
             format!("cannot fork the health helper: {why}; trying again")
         }
     }
@@ -110,18 +110,29 @@ fn reason(why: Unstartable, file: &str) -> String {
     let errno = Errno::from_raw(why.errno);
     let said = errno.desc().to_ascii_lowercase();
     match (why.stage, errno) {
-        (Stage::Fork, Errno::EAGAIN) => {
-            "no process to be had (fork: resource temporarily unavailable); is the pids limit reached?".to_owned()
+        (Stage::Fork, _) => no_process(errno),
+        (Stage::Session | Stage::Group | Stage::Stdin, _) => {
+            format!("{said} (while preparing the process)")
         }
-        (Stage::Fork, _) => format!("no process to be had: {said}"),
-        (Stage::Session | Stage::Group | Stage::Stdin, _) => format!("{said} (while preparing the process)"),
         (Stage::Interpreter, _) => {
             format!("{file} is there, but the interpreter or dynamic loader that it names is not")
         }
         (Stage::Exec, Errno::ENOENT) if !file.contains('/') => format!("no {file} in PATH"),
         (Stage::Exec, Errno::EACCES) => format!("{file}: permission denied (is it executable?)"),
-        (Stage::Exec, Errno::ENOEXEC) => format!("{file}: no program of this machine, nor a script with #!"),
+        (Stage::Exec, Errno::ENOEXEC) => {
+            format!("{file}: no program of this machine, nor a script with #!")
+        }
         (Stage::Exec, _) => format!("{file}: {said}"),
+    }
+}
+
+fn no_process(errno: Errno) -> String {
+    match errno {
+        Errno::EAGAIN => "no process is to be had; is the pids limit reached?".to_owned(),
+        _ => format!(
+            "no process is to be had: {}",
+            errno.desc().to_ascii_lowercase()
+        ),
     }
 }
 

@@ -61,10 +61,8 @@ impl Passthrough {
             }
             (Fact::Unstartable(run, why), State::Live { run: live, program }) if run == *live => {
                 actions.push(Action::Say(Happening::CannotStart(*program, why)));
-                self.state = State::Over {
-                    run: None,
-                    code: why.code(),
-                };
+                let code = self.conduct.remap_exit.apply(why.code());
+                self.state = State::Over { run: None, code };
             }
             (Fact::Ended(run, ending), State::Live { run: live, program }) if run == *live => {
                 actions.push(Action::Say(Happening::Ended(*program, ending, true)));
@@ -149,6 +147,9 @@ impl Passthrough {
 impl Machine for Passthrough {
     fn step(&mut self, _now: Time, facts: &[Fact]) -> Vec<Action> {
         let mut actions = Vec::new();
+        if matches!(self.state, State::Left) {
+            return actions;
+        }
         for fact in facts {
             self.hear(*fact, &mut actions);
         }

@@ -212,10 +212,13 @@ impl Pod {
         if !killing {
             self.attendant.settle(now, actions);
         }
+        // Before signals are handed on: what starts in this turn is the one to get them.
+        if matches!(self.phase, Phase::Init) {
+            self.settle_init(now, actions);
+        }
         let signals = std::mem::take(&mut self.signals);
         self.forward(&signals.before_ask, actions);
         match &mut self.phase {
-            Phase::Init => self.settle_init(now, actions),
             Phase::StoppingInit {
                 code,
                 send,
@@ -245,7 +248,7 @@ impl Pod {
                     };
                 }
             }
-            Phase::Running { .. } | Phase::Sweeping { .. } => {}
+            Phase::Init | Phase::Running { .. } | Phase::Sweeping { .. } => {}
         }
         self.forward(&signals.after_ask, actions);
         if let Phase::Sweeping { sweep, .. } = &mut self.phase {
@@ -317,6 +320,9 @@ impl Pod {
 impl Machine for Pod {
     fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
         let mut actions = Vec::new();
+        if matches!(&self.phase, Phase::Sweeping { sweep, .. } if sweep.has_left()) {
+            return actions;
+        }
         for fact in facts {
             self.hear(now, *fact, &mut actions);
         }

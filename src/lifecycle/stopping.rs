@@ -35,7 +35,7 @@ impl Stop {
     /// A stop asked for at `now` by `asked`.
     pub fn new(now: Time, asked: Signal, conduct: &Lifecycle) -> Stop {
         let stop_by = now.after(conduct.grace);
-        let stage = match conduct.drain.is_zero() {
+        let stage = match conduct.drain.min(conduct.grace).is_zero() {
             true => Stage::HookDue,
             false => Stage::DrainDue {
                 until: now.after(conduct.drain).min(stop_by),

@@ -61,6 +61,11 @@ impl Sweep {
         !matches!(self.state, State::AskDue | State::Asked)
     }
 
+    /// Whether the last word was said.
+    pub fn has_left(&self) -> bool {
+        matches!(self.state, State::Left)
+    }
+
     /// Deadlines that are due.
     pub fn lapse(&mut self, now: Time) {
         match self.state {

@@ -1,0 +1,223 @@
+//! Machines with a bug planted in them, to see that the laws would notice: a check that cannot fail checks nothing.
+//!
+//! Each wraps the real machine and spoils what goes in or what comes out, in a way that somebody might really write.
+
+use crate::plans;
+use crate::seeds::{Wishes, live};
+use monopod::machine::{Action, Fact, Machine, Status};
+use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal};
+use monopod::time::Time;
+
+/// A bug must be found within this many seeds. The slowest of them needs a few dozen; a seed is a few milliseconds.
+const SEEDS: u64 = 2000;
+
+#[track_caller]
+fn is_caught(law: &str, plant: impl Fn(Box<dyn Machine>, &Plan) -> Box<dyn Machine>) {
+    let mut others = Vec::new();
+    for seed in 0..SEEDS {
+        let life = live(
+            seed,
+            Wishes {
+                shuffle: Some(seed),
+                ..Wishes::default()
+            },
+            |plan| plant(plans::machine(plan), plan),
+        );
+        match life.verdict {
+            Err(broken) if broken.contains(law) => {
+                println!("caught by seed {seed}: {broken}");
+                return;
+            }
+            Err(broken) => others.push(broken),
+            Ok(()) => {}
+        }
+    }
+    panic!("{SEEDS} seeds never broke {law:?}, but {others:#?}");
+}
+
+/// The real machine and what spoils it.
+struct Spoilt<S> {
+    machine: Box<dyn Machine>,
+    main: Option<ProgramId>,
+    state: S,
+    step: fn(&mut Spoilt<S>, Time, &[Fact]) -> Vec<Action>,
+    deadline: fn(&Spoilt<S>) -> Option<Time>,
+}
+
+impl<S: 'static> Spoilt<S> {
+    fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
+        let main = match &plan.conduct {
+            Conduct::Lifecycle(conduct) => Some(conduct.main),
+            Conduct::Passthrough(conduct) => conduct.main,
+        };
+        Spoilt {
+            machine,
+            main,
+            state,
+            step: |spoilt, now, facts| spoilt.machine.step(now, facts),
+            deadline: |spoilt| spoilt.machine.deadline(),
+        }
+    }
+}
+
+impl<S> Machine for Spoilt<S> {
+    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+        (self.step)(self, now, facts)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        (self.deadline)(self)
+    }
+
+    fn status(&self) -> Status {
+        self.machine.status()
+    }
+}
+
+#[test]
+fn facts_that_are_acted_on_one_by_one_are_caught() {
+    // The turn in which the last init step succeeds and SIGTERM arrives: the command is started although a stop was heard.
+    is_caught(
+        "nothing but the hook starts once a stop was heard",
+        |machine, plan| {
+            let mut spoilt = Spoilt::new(machine, plan, ());
+            spoilt.step = |spoilt, now, facts| {
+                let one_by_one = facts.iter().filter(|fact| **fact != Fact::Emptied);
+                let mut actions: Vec<Action> = one_by_one
+                    .flat_map(|fact| spoilt.machine.step(now, &[*fact]))
+                    .collect();
+                let emptied = facts.contains(&Fact::Emptied) && actions.is_empty();
+                actions.extend(
+                    spoilt
+                        .machine
+                        .step(now, if emptied { &[Fact::Emptied] } else { &[] }),
+                );
+                actions
+            };
+            Box::new(spoilt)
+        },
+    );
+}
+
+#[test]
+fn a_forgotten_sigkill_is_caught() {
+    is_caught("SIGKILL when the grace is over", |machine, plan| {
+        let mut spoilt = Spoilt::new(machine, plan, ());
+        spoilt.step = |spoilt, now, facts| {
+            let mut actions = spoilt.machine.step(now, facts);
+            actions.retain(|action| *action != Action::StrikeAll(Signal::KILL));
+            actions
+        };
+        Box::new(spoilt)
+    });
+}
+
+#[test]
+fn a_lost_exit_code_is_caught() {
+    // Whoever is collected last in the turn of the command's end lends monopod its code.
+    is_caught("the exit code is the right one", |machine, plan| {
+        let mut spoilt = Spoilt::new(machine, plan, None::<ExitCode>);
+        spoilt.step = |spoilt, now, facts| {
+            let ends: Vec<ExitCode> = facts
+                .iter()
+                .filter_map(|fact| match fact {
+                    Fact::Ended(_, ending) | Fact::OrphanReaped { ending, .. } => {
+                        Some(ending.code())
+                    }
+                    _ => None,
+                })
+                .collect();
+            spoilt.state = ends.last().copied().filter(|_| ends.len() > 1);
+            let mut actions = spoilt.machine.step(now, facts);
+            for action in &mut actions {
+                if let (Action::Leave(code), Some(last)) = (action, spoilt.state) {
+                    *code = last;
+                }
+            }
+            actions
+        };
+        Box::new(spoilt)
+    });
+}
+
+#[test]
+fn a_stale_deadline_is_caught() {
+    // The end of the drain is waited for although the command has ended meanwhile.
+    is_caught("[deadline]", |machine, plan| {
+        let mut spoilt = Spoilt::new(machine, plan, None::<Time>);
+        spoilt.step = |spoilt, now, facts| {
+            spoilt.state = (spoilt.deadline)(spoilt).filter(|at| *at > now);
+            spoilt.machine.step(now, facts)
+        };
+        spoilt.deadline = |spoilt| {
+            spoilt
+                .machine
+                .deadline()
+                .into_iter()
+                .chain(spoilt.state)
+                .min()
+        };
+        Box::new(spoilt)
+    });
+}
+
+#[test]
+fn a_signal_that_is_swallowed_because_another_of_its_kind_came_is_caught() {
+    is_caught(
+        "every signal is handed on once and in order",
+        |machine, plan| {
+            let mut spoilt = Spoilt::new(machine, plan, ());
+            spoilt.step = |spoilt, now, facts| {
+                let mut facts = facts.to_vec();
+                facts.dedup_by(|a, b| a == b && matches!(a, Fact::Signalled(..)));
+                spoilt.machine.step(now, &facts)
+            };
+            Box::new(spoilt)
+        },
+    );
+}
+
+#[test]
+fn readiness_that_lasts_through_the_drain_is_caught() {
+    struct Vain(Box<dyn Machine>);
+    impl Machine for Vain {
+        fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+            self.0.step(now, facts)
+        }
+        fn deadline(&self) -> Option<Time> {
+            self.0.deadline()
+        }
+        fn status(&self) -> Status {
+            Status {
+                stopping: false,
+                ..self.0.status()
+            }
+        }
+    }
+    is_caught(
+        "ready while it runs and nobody asked it to stop",
+        |machine, _| Box::new(Vain(machine)),
+    );
+}
+
+#[test]
+fn a_command_that_is_started_twice_is_caught() {
+    is_caught("law 5: one live run of a program", |machine, plan| {
+        let mut spoilt = Spoilt::new(machine, plan, ());
+        spoilt.step = |spoilt, now, facts| {
+            let mut actions = spoilt.machine.step(now, facts);
+            let main = spoilt.main;
+            let again = actions.iter().find_map(|action| match action {
+                Action::Start(run, program) if Some(*program) == main => Some(*run),
+                _ => None,
+            });
+            actions.extend(
+                again
+                    .zip(main)
+                    .map(|(run, main)| Action::Start(monopod::machine::RunId(run.0 + 1000), main)),
+            );
+            actions
+        };
+        Box::new(spoilt)
+    });
+}

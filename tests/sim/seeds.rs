@@ -1,0 +1,207 @@
+//! Many random lives, one per seed, with the laws watching; and what only many lives can show.
+
+use crate::laws::law;
+use crate::plans;
+use crate::rng::Rng;
+use crate::timeline::{HAPPENINGS, Timeline};
+use crate::weather::weather;
+use crate::world::{Outcome, World};
+use monopod::machine::{Action, Machine};
+use monopod::plan::Plan;
+use monopod::time::Time;
+
+/// Steps of the machine in one run of the tests; a million is promised.
+const STEPS: u64 = 1_200_000;
+
+/// How one seed's life is lived.
+#[derive(Clone, Copy, Default)]
+pub struct Wishes {
+    /// Shuffles the facts of each turn by this seed.
+    pub shuffle: Option<u64>,
+    /// Keeps every turn's actions.
+    pub diary: bool,
+    /// Keeps the text.
+    pub timeline: bool,
+}
+
+/// What became of one seed.
+pub struct Life {
+    /// The law that was broken, if any.
+    pub verdict: Result<(), String>,
+    /// Steps of the machine.
+    pub turns: u64,
+    /// Which happenings were said, as bits.
+    pub said: u32,
+    /// Every turn's actions, if wished for.
+    pub diary: Vec<(Time, Vec<Action>)>,
+    /// The text, if wished for.
+    pub text: String,
+    /// What the machine did when it was spoken to after all was over.
+    pub afterwards: Vec<Action>,
+}
+
+/// Lives the life of this seed with the machine that `make` makes.
+pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>) -> Life {
+    let mut rng = Rng::new(seed);
+    let weather = weather(&mut rng);
+    let plan = weather.plan;
+    let order = wishes.shuffle.map(Rng::new);
+    let mut world = World::new(
+        &plan,
+        make(&plan),
+        weather.cast,
+        weather.habits,
+        rng.split(),
+        order,
+    );
+    world.diary = wishes.diary.then(Vec::new);
+    world.timeline = wishes.timeline.then(|| Timeline::new(&plan));
+    for (at, event) in weather.events {
+        world.plan_event(at, event);
+    }
+    // Every weather ends in a stop and then in everybody's death, so every life must end too.
+    let verdict = world.live(Time::from_nanos(u64::MAX)).and_then(|outcome| {
+        law(outcome == Outcome::Left, "every life ends", || {
+            format!("{outcome:?}")
+        })
+    });
+    let text = world.timeline.take().map_or_else(String::new, |timeline| {
+        format!("{:#?}\n{}", plan.conduct, timeline.text())
+    });
+    Life {
+        verdict,
+        turns: world.turns,
+        said: world.said(),
+        diary: world.diary.take().unwrap_or_default(),
+        text,
+        afterwards: world.poke(),
+    }
+}
+
+/// Prints how to get this very life again when the test fails within it, be it by a panic of the machine.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "to see it: MONOPOD_SIM_SEED={} cargo test --test sim seeds",
+                self.0
+            );
+        }
+    }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+    )
+}
+
+#[test]
+fn a_million_steps_keep_the_laws() {
+    if let Some(seed) = number_from("MONOPOD_SIM_SEED") {
+        let shuffle = Some(seed);
+        let life = live(
+            seed,
+            Wishes {
+                shuffle,
+                timeline: true,
+                diary: false,
+            },
+            plans::machine,
+        );
+        panic!("{}\n{:?}", life.text, life.verdict);
+    }
+    let enough = number_from("MONOPOD_SIM_STEPS").unwrap_or(STEPS);
+    let (mut steps, mut said, mut seed) = (0, 0, 0);
+    while steps < enough {
+        let _replay = Replay(seed);
+        let shuffle = Some(seed);
+        let life = live(
+            seed,
+            Wishes {
+                shuffle,
+                ..Wishes::default()
+            },
+            plans::machine,
+        );
+        if let Err(broken) = life.verdict {
+            let again = live(
+                seed,
+                Wishes {
+                    shuffle,
+                    timeline: true,
+                    diary: false,
+                },
+                plans::machine,
+            );
+            panic!("seed {seed} broke a law:\n{}\n{broken}", again.text);
+        }
+        steps += life.turns;
+        said |= life.said;
+        seed += 1;
+    }
+    println!("{steps} steps of the machine in {seed} lives");
+    assert!(steps >= 1_000_000, "only {steps} steps");
+    for (number, name) in HAPPENINGS.iter().enumerate() {
+        assert!(
+            said & (1 << number) != 0,
+            "in {seed} lives nobody ever said {name}"
+        );
+    }
+}
+
+#[test]
+fn nothing_follows_a_leave() {
+    for seed in 0..1000 {
+        let _replay = Replay(seed);
+        let life = live(seed, Wishes::default(), plans::machine);
+        if life.verdict.is_ok() {
+            assert_eq!(life.afterwards, [], "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    for seed in 0..300 {
+        let _replay = Replay(seed);
+        let wishes = Wishes {
+            diary: true,
+            ..Wishes::default()
+        };
+        let once = live(seed, wishes, plans::machine);
+        let twice = live(seed, wishes, plans::machine);
+        assert_eq!(once.diary, twice.diary, "seed {seed}");
+    }
+}
+
+/// Whether two facts of one turn came this way round or that is the kernel's whim. It may change the order of what is
+/// said, and whether a program's end in the very turn of the ask is told as asked for; it may change nothing that is done.
+#[test]
+fn the_order_of_facts_within_a_turn_changes_nothing_that_is_done() {
+    let deeds = |life: Life| -> Vec<(Time, Vec<Action>)> {
+        let mut diary = life.diary;
+        for (_, actions) in &mut diary {
+            actions.retain(|action| !matches!(action, Action::Say(_)));
+        }
+        diary.retain(|(_, actions)| !actions.is_empty());
+        diary
+    };
+    for seed in 0..3000 {
+        let _replay = Replay(seed);
+        let wishes = |shuffle| Wishes {
+            shuffle,
+            diary: true,
+            timeline: false,
+        };
+        let plain = deeds(live(seed, wishes(None), plans::machine));
+        for shuffle in [1, 2] {
+            let shuffled = deeds(live(seed, wishes(Some(shuffle)), plans::machine));
+            assert_eq!(plain, shuffled, "seed {seed}, shuffle {shuffle}");
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What kind of world a seed makes: a plan, who plays in it, what people do, and the kernel's habits.
+//!
+//! Swarm testing (Groce and others, 2012): each world switches whole kinds of events off, so that some worlds are full
+//! of what is rare in the others. Times are whole numbers of a grid that is coarse in some worlds, where coincidences
+//! are common, and fine in others, where they hardly occur.
+
+use crate::plans;
+use crate::rng::Rng;
+use crate::temper::{Launch, Offspring, Reaction, Temper, runs};
+use crate::world::{Cast, Event, Habits};
+use monopod::machine::{Ending, Sender, Stage, Unstartable};
+use monopod::plan::{
+    Conduct, ExitCode, ExitMap, Lifecycle, Passthrough, Plan, ProgramId, Retries, Signal, Target,
+};
+use monopod::time::Time;
+use std::time::Duration;
+
+/// Grids, from "everything meets" to "nothing does".
+const GRIDS: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(1),
+    Duration::from_millis(250),
+    Duration::from_millis(1),
+    Duration::from_nanos(1),
+];
+
+/// A seed's world before it begins.
+pub struct Weather {
+    /// What was asked for.
+    pub plan: Plan,
+    /// The kernel's habits.
+    pub habits: Habits,
+    /// What people do and what befalls everybody.
+    pub events: Vec<(Time, Event)>,
+    /// Who plays.
+    pub cast: Cast,
+}
+
+/// Which kinds of things happen in this world, as chances in a hundred.
+#[derive(Clone, Debug)]
+struct Climate {
+    grid: Duration,
+    /// How long things last at most.
+    scale: Duration,
+    fails: u64,
+    unstartable: u64,
+    lives_on: u64,
+    stubborn: u64,
+    slow_to_die: u64,
+    undying: u64,
+    frozen: u64,
+    slow_exec: u64,
+    forks: u64,
+    escapes: u64,
+}
+
+/// The weather of this seed.
+pub fn weather(rng: &mut Rng) -> Weather {
+    let grid = *rng.pick(&GRIDS);
+    let mut sometimes = |chance| {
+        if rng.percent(50) {
+            0
+        } else {
+            rng.below(chance)
+        }
+    };
+    let climate = Climate {
+        grid,
+        scale: Duration::ZERO,
+        fails: sometimes(100),
+        unstartable: sometimes(30),
+        lives_on: sometimes(100),
+        stubborn: sometimes(100),
+        slow_to_die: sometimes(60),
+        undying: sometimes(20),
+        frozen: sometimes(20),
+        slow_exec: sometimes(50),
+        forks: sometimes(100),
+        escapes: sometimes(100),
+    };
+    let scale = *rng.pick(&[1, 5, 30, 700].map(Duration::from_secs));
+    let climate = Climate { scale, ..climate };
+    let plan = plan(rng, &climate);
+    let doom = Time::START.after(scale * 20 + Duration::from_secs(3000));
+    let events = events(rng, &climate, &plan, doom);
+    let whim = |rng: &mut Rng, chance| {
+        if rng.percent(60) {
+            0
+        } else {
+            rng.below(chance)
+        }
+    };
+    let habits = Habits {
+        late: (
+            whim(rng, 60),
+            *rng.pick(&[1, 60, 4000].map(Duration::from_millis)),
+        ),
+        chops: whim(rng, 80),
+        refuses_helper: whim(rng, 90),
+        suspended: rng.span(scale, grid),
+        grid,
+    };
+    let mut tempers = rng.split();
+    let cast = Box::new(move |_: ProgramId, _: u32| temper(&mut tempers, &climate, 2));
+    Weather {
+        plan,
+        habits,
+        events,
+        cast,
+    }
+}
+
+fn plan(rng: &mut Rng, climate: &Climate) -> Plan {
+    const NAMES: [&str; 6] = ["web", "hook", "step1", "step2", "step3", "step4"];
+    let mut remap_exit = ExitMap::default();
+    for _ in 0..rng.below(3) {
+        let code = |rng: &mut Rng| ExitCode(*rng.pick(&[0, 1, 2, 127, 130, 137, 143]));
+        remap_exit.insert(code(rng), code(rng));
+    }
+    let maybe = |rng: &mut Rng, most| match rng.percent(40) {
+        true => rng.span(most, climate.grid),
+        false => Duration::ZERO,
+    };
+    let conduct = match rng.percent(80) {
+        true => Conduct::Lifecycle(Lifecycle {
+            steps: (0..rng.below(5) as usize)
+                .map(|step| ProgramId(step + 2))
+                .collect(),
+            step_retries: match rng.below(3) {
+                0 => Retries::Unlimited,
+                1 => Retries::AtMost(rng.below(12) as u32),
+                _ => Retries::AtMost(0),
+            },
+            main: ProgramId(0),
+            pre_stop: rng.percent(50).then_some(ProgramId(1)),
+            grace: rng.span(Duration::from_secs(40).min(climate.scale), climate.grid),
+            drain: maybe(rng, climate.scale),
+            stop_signal: rng.percent(30).then(|| any_signal(rng)),
+            remap_exit,
+        }),
+        false => Conduct::Passthrough(Passthrough {
+            main: rng.percent(90).then_some(ProgramId(0)),
+            target: *rng.pick(&[Target::Process, Target::Group]),
+            rewrites: (0..rng.below(3))
+                .map(|_| (any_signal(rng), rng.percent(70).then(|| any_signal(rng))))
+                .collect(),
+            suspend_self: rng.percent(50),
+            farewell: rng.percent(50),
+            warn_on_reap: rng.percent(50),
+            remap_exit,
+        }),
+    };
+    let health = rng.percent(50) && matches!(conduct, Conduct::Lifecycle(_));
+    plans::plan(&NAMES, conduct, health)
+}
+
+fn any_signal(rng: &mut Rng) -> Signal {
+    const COMMON: [i32; 9] = [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGTERM,
+        libc::SIGUSR1,
+        libc::SIGCONT,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGWINCH,
+        libc::SIGQUIT,
+    ];
+    let common = *rng.pick(&COMMON);
+    let number = if rng.percent(70) {
+        common
+    } else {
+        34 + rng.below(31) as i32
+    };
+    Signal::new(number).unwrap_or(Signal::TERM)
+}
+
+fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, doom: Time) -> Vec<(Time, Event)> {
+    let mut events = vec![(doom, Event::Doom)];
+    let horizon = climate.scale * (1 + rng.below(6) as u32);
+    let at = |rng: &mut Rng| Time::START.after(rng.span(horizon, climate.grid));
+    let stops = rng.below(3);
+    for _ in 0..stops {
+        let asks = *rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT]);
+        events.push((at(rng), Event::Signal(asks, Sender::Process(0))));
+    }
+    // What nobody asked to stop is asked at the latest when the last thing is over; Doom is for those who are deaf.
+    let last = Time::START.after(climate.scale * 20 + Duration::from_secs(2000));
+    events.push((last, Event::Signal(Signal::TERM, Sender::Process(0))));
+    if rng.percent(60) {
+        for _ in 0..rng.below(60) {
+            let sender = *rng.pick(&[Sender::Process(0), Sender::Process(7), Sender::Kernel]);
+            events.push((at(rng), Event::Signal(any_signal(rng), sender)));
+        }
+    }
+    if plan.health.is_some() && rng.percent(70) {
+        let mut when = at(rng);
+        for _ in 0..rng.below(40) {
+            events.push((when, Event::HelperDies));
+            // Some die young, some die old.
+            let pause = *rng.pick(&[0, 1, 5, 50, 100, 1000]);
+            when = when.after(Duration::from_millis(pause));
+        }
+    }
+    for _ in 0..rng.below(30) {
+        events.push((at(rng), Event::Nothing));
+    }
+    if rng.percent(3) {
+        let grace = rng.span(Duration::from_secs(30), climate.grid);
+        events.push((at(rng), Event::Panic(grace, ExitCode::BUG)));
+    }
+    events
+}
+
+fn temper(rng: &mut Rng, climate: &Climate, generations: u32) -> Temper {
+    let mut temper = runs();
+    let span = |rng: &mut Rng| rng.span(climate.scale, climate.grid);
+    let exec_takes = match rng.percent(climate.slow_exec) {
+        true => rng.span(Duration::from_secs(3), climate.grid),
+        false => Duration::ZERO,
+    };
+    temper.launch = match rng.percent(climate.unstartable) {
+        true => Launch::Fails(exec_takes, unstartable(rng)),
+        false => Launch::Succeeds(exec_takes),
+    };
+    if !rng.percent(climate.lives_on) {
+        temper.ends = Some((span(rng), ending(rng, climate)));
+    }
+    if rng.percent(climate.stubborn) {
+        temper.otherwise = Reaction::Ignores;
+    }
+    if rng.percent(50) {
+        temper.manners.push((
+            any_signal(rng),
+            Reaction::Ends(span(rng), ending(rng, climate)),
+        ));
+    }
+    if rng.percent(climate.slow_to_die) {
+        temper.dies_within = Some(rng.span(Duration::from_secs(2), climate.grid));
+    }
+    temper.frozen = rng.percent(climate.frozen);
+    if rng.percent(climate.undying) {
+        temper.dies_within = None;
+    }
+    if generations > 0 && rng.percent(climate.forks) {
+        for _ in 0..1 + rng.below(3) {
+            temper.offspring.push(Offspring {
+                after: span(rng),
+                escapes: rng.percent(climate.escapes),
+                daemon: rng.percent(climate.escapes),
+                temper: self::temper(rng, climate, generations - 1),
+            });
+        }
+    }
+    temper
+}
+
+fn ending(rng: &mut Rng, climate: &Climate) -> Ending {
+    match (rng.percent(climate.fails), rng.percent(20)) {
+        (false, _) => Ending::Exited(ExitCode::SUCCESS),
+        (true, true) => Ending::Killed(any_signal(rng)),
+        (true, false) => Ending::Exited(ExitCode(1 + rng.below(255) as u8)),
+    }
+}
+
+fn unstartable(rng: &mut Rng) -> Unstartable {
+    let stages = [
+        Stage::Fork,
+        Stage::Session,
+        Stage::Stdin,
+        Stage::Exec,
+        Stage::Interpreter,
+    ];
+    Unstartable {
+        stage: *rng.pick(&stages),
+        errno: *rng.pick(&[libc::ENOENT, libc::EACCES, libc::EAGAIN, libc::ENOMEM]),
+    }
+}

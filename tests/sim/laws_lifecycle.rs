@@ -311,10 +311,9 @@ impl LifecycleLaws {
             "every signal is handed on once and in order",
             || format!("struck {struck:?}, dropped {dropped:?}, heard {expected:?}"),
         )?;
-        // A receiver that was only started in this turn may miss what was heard before its birth.
-        let newborn = turn.starts().any(|(run, _)| Some(run) == receiver);
+        // What was only started in this turn gets them too.
         let killed = turn.strikes_on_all().any(|signal| signal == Signal::KILL);
-        let lost = receiver.is_some() && !newborn && !killed && struck != expected;
+        let lost = receiver.is_some() && !killed && struck != expected;
         law(!lost, "every signal is handed on once and in order", || {
             format!("struck {struck:?}, heard {expected:?}")
         })

@@ -150,11 +150,11 @@ impl PassthroughLaws {
     fn check_farewell(&self, turn: &Turn, run: RunId, code: ExitCode, was: bool) -> Verdict {
         let left = turn.left();
         let mapped = self.conduct.remap_exit.apply(code);
-        // What never ran has no exit code of its own to change; 126 and 127 are monopod's word, mapped or not.
-        let right = left == Some(mapped) || (!was && left == Some(code));
-        law(right, "the exit code is the right one", || {
-            format!("{left:?}, not {mapped:?}")
-        })?;
+        law(
+            left == Some(mapped),
+            "the exit code is the right one",
+            || format!("{left:?}, not {mapped:?}"),
+        )?;
         let term = self
             .rewritten(Signal::TERM)
             .filter(|_| was && self.conduct.farewell);

@@ -472,3 +472,31 @@ fn what_a_failed_step_leaves_behind_has_two_seconds_even_without_any_grace() {
             ",
         );
 }
+
+#[test]
+fn a_signal_in_the_turn_in_which_the_command_starts_goes_to_it() {
+    Story::pod()
+        .step("migrate", [exits(s(4), 0)])
+        .web(exits(s(9), 0))
+        .hears(s(4), ["HUP"])
+        .goes(
+            "
+            0s > start migrate
+            0s < migrate started
+            0s > say: migrate runs
+            4s < SIGHUP
+            4s < migrate exited 0
+            4s < nothing is left
+            4s > say: migrate is done
+            4s > start web
+            4s > SIGHUP to web
+            4s < web started
+            4s < web died of SIGHUP
+            4s < nothing is left
+            4s > say: web runs
+            4s > say: web died of SIGHUP
+            4s > leave with 129
+            4s = started
+            ",
+        );
+}

@@ -1,0 +1,232 @@
+//! Who competes, how each is called, and the rounds in which they take turns.
+
+use std::ffi::c_int;
+use std::fs::{File, create_dir_all, remove_dir_all};
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::program;
+use crate::world::{World, namespace_flags};
+
+/// The drop-in name that is measured; the others share its path through the program.
+pub const DROP_IN: &str = "monopod as tini";
+/// The own form.
+pub const OWN: &str = "monopod --";
+/// The own form with endpoints.
+pub const WITH_HEALTH: &str = "monopod --health";
+
+const PEERS: [&str; 4] = ["tini", "tini-static", "dumb-init", "catatonit"];
+
+/// A value for each round of each contestant, or why it has none.
+pub type Series = Vec<Result<Vec<f64>, String>>;
+
+/// One way to start one init.
+pub struct Contestant {
+    pub name: String,
+    program: PathBuf,
+    /// What stands before the command, argv[0] first.
+    words: Vec<String>,
+}
+
+impl Contestant {
+    /// The size of its file.
+    pub fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.program).map_or(0, |file| file.len())
+    }
+}
+
+/// All who are here.
+pub struct Field {
+    pub contestants: Vec<Contestant>,
+    pub peers: Vec<usize>,
+    absent: Vec<&'static str>,
+    /// Where `--health` listens. Only one contestant listens, and only one copy of it lives at a time.
+    pub health: String,
+    /// The command of the start measurement, with its words.
+    first_instruction: Vec<String>,
+    by_hand: bool,
+    flags: c_int,
+    room: PathBuf,
+}
+
+impl Field {
+    /// Looks for the peers on PATH and makes the links and the program that are needed. `others` are other builds of
+    /// monopod, which compete in the own form.
+    pub fn assemble(others: &[String]) -> Result<Field, String> {
+        let flags = namespace_flags()?;
+        let monopod = PathBuf::from(env!("CARGO_BIN_EXE_monopod"));
+        let room =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peers-{}", std::process::id()));
+        let no_room = |error| format!("cannot prepare {}: {error}", room.display());
+        create_dir_all(&room).map_err(no_room)?;
+        let link = room.join("tini");
+        symlink(&monopod, &link).map_err(no_room)?;
+        let program = room.join("first-instruction");
+        let by_hand = program::write(&program).map_err(no_room)?;
+        let first_instruction = if by_hand {
+            vec![program.display().to_string()]
+        } else {
+            command("clock", &[])
+        };
+        let health = free_address()?;
+
+        let contestant = |name: &str, program: &Path, words: &[&str]| Contestant {
+            name: name.to_owned(),
+            program: program.to_owned(),
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        let mut contestants = vec![
+            contestant(DROP_IN, &link, &["tini", "--"]),
+            contestant(OWN, &monopod, &["monopod", "--"]),
+            contestant(
+                WITH_HEALTH,
+                &monopod,
+                &["monopod", "--health", &health, "--"],
+            ),
+        ];
+        for other in others {
+            contestants.push(contestant(other, Path::new(other), &["monopod", "--"]));
+        }
+        let (mut peers, mut absent) = (Vec::new(), Vec::new());
+        for peer in PEERS {
+            match on_path(peer) {
+                Some(program) => {
+                    peers.push(contestants.len());
+                    contestants.push(contestant(peer, &program, &[peer, "--"]));
+                }
+                None => absent.push(peer),
+            }
+        }
+        for contestant in &contestants {
+            // A file that was linked a moment ago is not on the disk yet, and each page of it that a process maps
+            // would count as dirty memory of that process.
+            let _ = File::open(&contestant.program).and_then(|file| file.sync_all());
+        }
+        Ok(Field {
+            contestants,
+            peers,
+            absent,
+            health,
+            first_instruction,
+            by_hand,
+            flags,
+            room,
+        })
+    }
+
+    /// What is missing here, loudly; or nothing.
+    pub fn absences(&self) -> String {
+        let mut text = String::new();
+        for peer in &self.absent {
+            text.push_str(&format!(
+                "!! {peer} IS NOT INSTALLED: no comparison with it\n"
+            ));
+        }
+        if self.flags & libc::CLONE_NEWUSER != 0 {
+            text.push_str(
+                "!! NOT ROOT: every init also got a user namespace, with no uid of its own in it\n",
+            );
+        }
+        if !self.by_hand {
+            text.push_str("!! NO MACHINE CODE FOR THIS ARCHITECTURE: the start of a whole program is in every start time\n");
+        }
+        text
+    }
+
+    /// The index of the contestant of this name, if it is here.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.contestants.iter().position(|one| one.name == name)
+    }
+
+    /// Starts a contestant with this binary as its command, playing `verb`.
+    pub fn launch(&self, index: usize, verb: &str, words: &[String]) -> Result<World, String> {
+        self.launch_with(index, &command(verb, words))
+    }
+
+    /// Starts a contestant with the program that tells when its first instruction ran.
+    pub fn launch_first_instruction(&self, index: usize) -> Result<World, String> {
+        self.launch_with(index, &self.first_instruction)
+    }
+
+    fn launch_with(&self, index: usize, command: &[String]) -> Result<World, String> {
+        let one = &self.contestants[index];
+        let words: Vec<String> = one.words.iter().chain(command).cloned().collect();
+        World::launch(self.flags, &one.program, &words)
+    }
+
+    /// Lets every contestant have `wanted` turns, each round in another order. Once a contestant failed it is left
+    /// out. One round more is run first, uncounted, to bring files into memory. When `budget` is used up no round is
+    /// begun, but three are always had.
+    pub fn rounds<T>(
+        &self,
+        wanted: usize,
+        budget: Duration,
+        mut turn: impl FnMut(usize) -> Result<T, String>,
+    ) -> Vec<Result<Vec<T>, String>> {
+        let mut outcomes: Vec<Result<Vec<T>, String>> =
+            self.contestants.iter().map(|_| Ok(Vec::new())).collect();
+        let began = Instant::now();
+        for round in 0..=wanted {
+            if round > 3 && began.elapsed() > budget {
+                break;
+            }
+            for index in shuffled(self.contestants.len(), round) {
+                let Ok(values) = &mut outcomes[index] else {
+                    continue;
+                };
+                match turn(index) {
+                    Ok(_) if round == 0 => {}
+                    Ok(value) => values.push(value),
+                    Err(why) => outcomes[index] = Err(why),
+                }
+            }
+        }
+        outcomes
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        // It lies in the target directory; what cannot be removed does no harm there.
+        let _ = remove_dir_all(&self.room);
+    }
+}
+
+/// `0..count` in an order that depends on `round` alone. Turning the order would not do: everyone would always
+/// follow the same one.
+pub fn shuffled(count: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    // Any odd numbers with well mixed bits: these are the usual ones of Knuth.
+    let mut seed = (round as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    for top in (1..count).rev() {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        order.swap(top, (seed >> 33) as usize % (top + 1));
+    }
+    order
+}
+
+/// This binary as a command.
+fn command(verb: &str, words: &[String]) -> Vec<String> {
+    let me = std::env::current_exe().unwrap_or_default();
+    let mut command = vec![me.display().to_string(), format!("child:{verb}")];
+    command.extend_from_slice(words);
+    command
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file())
+}
+
+fn free_address() -> Result<String, String> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.to_string())
+        .map_err(|error| format!("cannot find a free port: {error}"))
+}

@@ -138,15 +138,18 @@ impl<'a> Core<'a> {
     }
 
     fn hear(&mut self, signalled: bool) -> Vec<Fact> {
-        let mut facts = Vec::new();
+        let (mut facts, mut signals) = (Vec::new(), Vec::new());
+        let child_has_ended = signalled && self.inbox.drain(&mut signals);
         // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
         // turn of a SIGTERM.
         self.hear_execs(&mut facts);
-        self.more_ended = reap::reap(&mut self.runs, &mut facts);
-        self.hear_helper(&mut facts);
-        if signalled {
-            self.inbox.drain(&mut facts);
+        // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
+        // that can change without a signal to us.
+        if child_has_ended || self.more_ended || self.runs.is_empty() {
+            self.more_ended = reap::reap(&mut self.runs, &mut facts);
         }
+        self.hear_helper(&mut facts);
+        facts.extend(signals);
         facts
     }
 

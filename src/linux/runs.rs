@@ -59,6 +59,11 @@ impl Runs {
         self.live.iter_mut()
     }
 
+    /// Whether none is live.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
     /// The process `pid` was collected. Its entry, if it was one of ours.
     pub fn end(&mut self, pid: i32) -> Option<Entry> {
         let place = self.live.iter().position(|entry| entry.pid == pid)?;

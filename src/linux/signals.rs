@@ -21,9 +21,8 @@ use std::cell::OnceCell;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::{mem, ptr};
 
-/// Signals in one turn: bounds the time until other news is looked at. Whom it favours: a storm waits, in the kernel's
-/// queue, for the child that has ended.
-pub const MOST_PER_TURN: usize = 64;
+/// More records than there ever are: a turn lets in two signals at most.
+const RECORDS: usize = 8;
 
 /// signal, sender's pid, siginfo code, spare.
 type Record = [i32; 4];
@@ -61,13 +60,19 @@ impl Inbox {
     pub fn new(inherited_mask: SigSet) -> Result<Inbox, Errno> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let own_pid = nix::unistd::getpid().as_raw();
-        Ok(Inbox {
+        let inherited_ignored = OnceCell::new();
+        let inbox = Inbox {
             read,
             write,
             inherited_mask,
-            inherited_ignored: OnceCell::new(),
+            inherited_ignored,
             own_pid,
-        })
+        };
+        // Ignored by whoever started us, SIGCHLD would make the kernel collect our first child in our place.
+        if sigaction(Signal::CHLD, None)?.sa_sigaction == libc::SIG_IGN {
+            inbox.open();
+        }
+        Ok(inbox)
     }
 
     /// Installs the handlers, if that has not been done.
@@ -119,9 +124,10 @@ impl Inbox {
         }
     }
 
-    /// What has arrived, in order.
-    pub fn drain(&self, facts: &mut Vec<Fact>) {
-        let mut records: [Record; MOST_PER_TURN] = [[0; 4]; MOST_PER_TURN];
+    /// What has arrived, in order. True if a child has ended.
+    pub fn drain(&self, facts: &mut Vec<Fact>) -> bool {
+        let mut child_has_ended = false;
+        let mut records: [Record; RECORDS] = [[0; 4]; RECORDS];
         // SAFETY: the buffer is ours and as long as we say; any bytes are valid records.
         let read = unsafe {
             libc::read(
@@ -136,18 +142,17 @@ impl Inbox {
                 continue;
             };
             let from_kernel = *code > 0;
-            // SIGCHLD says nothing that waiting does not say better. What monopod caused itself is no message: SIGPIPE
-            // from its own log, SIGHUP and SIGCONT from giving up its terminal.
-            if signal == Signal::CHLD || (!from_kernel && *pid == self.own_pid) {
-                continue;
+            // What monopod caused itself is no message: SIGPIPE from its own log, SIGHUP and SIGCONT from giving up
+            // its terminal.
+            if signal == Signal::CHLD {
+                child_has_ended = true;
+            } else if from_kernel {
+                facts.push(Fact::Signalled(signal, Sender::Kernel));
+            } else if *pid != self.own_pid {
+                facts.push(Fact::Signalled(signal, Sender::Process(*pid)));
             }
-            let sender = if from_kernel {
-                Sender::Kernel
-            } else {
-                Sender::Process(*pid)
-            };
-            facts.push(Fact::Signalled(signal, sender));
         }
+        child_has_ended
     }
 
     /// The descriptors that are its own.

@@ -62,6 +62,7 @@ impl Spawner<'_> {
             Stdin::Inherited => None,
             Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
         };
+        let variables = Variables::new(self.environment);
         if program.placement == Placement::Session {
             self.terminal.let_go();
         }
@@ -72,10 +73,13 @@ impl Spawner<'_> {
                     // The child does the same. Whoever comes second is refused, and that is fine.
                     let _ = setpgid(child, child);
                 }
+                // What the core does next (handlers, answers) can wait until the child has come to its exec; it wants
+                // the same processor now, and this is worth a third of the start.
+                std::thread::yield_now();
                 Ok((child.as_raw(), Exec::Pending(told)))
             }
             ForkResult::Child => {
-                let why = self.become_program(program, &argv, empty.as_ref());
+                let why = self.become_program(program, &argv, &variables, empty.as_ref());
                 let mut failure: Failure = [0; 8];
                 failure[0] = why.stage as u8;
                 failure[4..].copy_from_slice(&why.errno.to_ne_bytes());
@@ -92,6 +96,7 @@ impl Spawner<'_> {
         &self,
         program: &Program,
         argv: &[*const libc::c_char],
+        variables: &Variables,
         stdin: Option<&OwnedFd>,
     ) -> Unstartable {
         let failed = |stage| {
@@ -122,12 +127,14 @@ impl Spawner<'_> {
                 return failed(Stage::Stdin)(errno);
             }
         }
-        let listen_pid = self.listen_pid();
-        let envp = self.variables(listen_pid.as_deref());
+        let retold = variables.retold();
+        let variables = retold
+            .as_ref()
+            .map_or(variables.array, |(_, array)| array.as_ptr());
         self.inbox.restore_dispositions();
         self.inbox.restore_mask(program.mask);
         // SAFETY: both arrays end with a null pointer, and their strings live until the exec.
-        unsafe { libc::execvpe(argv[0], argv.as_ptr(), envp.as_ptr()) };
+        unsafe { libc::execvpe(argv[0], argv.as_ptr(), variables) };
         let errno = Errno::last();
         let stage = match errno == Errno::ENOENT && is_there(program.file()) {
             true => Stage::Interpreter,
@@ -135,43 +142,74 @@ impl Spawner<'_> {
         };
         failed(stage)(errno)
     }
+}
 
-    /// systemd's socket activation names the pid that the sockets are for; what was for us is for our child.
-    fn listen_pid(&self) -> Option<CString> {
-        let named = std::env::var("LISTEN_PID").ok()?;
-        let ours = nix::unistd::getppid().as_raw().to_string() == named;
-        ours.then(|| CString::new(format!("LISTEN_PID={}", getpid())).ok())?
+/// The environment of one child.
+struct Variables {
+    /// C strings with a null pointer at the end.
+    array: *const *const libc::c_char,
+    /// Where LISTEN_PID names monopod.
+    ours: Option<usize>,
+    /// Holds `array` where it is not the C library's.
+    _own: Vec<*const libc::c_char>,
+}
+
+impl Variables {
+    /// In the parent, so that the child has nothing to build: each page that it writes to is copied first.
+    fn new(environment: &Environment) -> Variables {
+        let (array, own) = match environment {
+            // SAFETY: the C library's own array; nobody in this process changes the environment.
+            Environment::Inherited => (unsafe { environ }, Vec::new()),
+            Environment::Exactly(variables) => {
+                let own: Vec<_> = variables
+                    .iter()
+                    .map(|v| v.as_ptr())
+                    .chain([ptr::null()])
+                    .collect();
+                (own.as_ptr(), own)
+            }
+        };
+        let named = format!("LISTEN_PID={}", getpid());
+        // SAFETY: an array of C strings with a null pointer at its end.
+        let ours = unsafe { strings(array) }.iter().position(|variable| {
+            // SAFETY: as above.
+            unsafe { CStr::from_ptr(*variable) }.to_bytes() == named.as_bytes()
+        });
+        Variables {
+            array,
+            ours,
+            _own: own,
+        }
     }
 
-    fn variables(&self, listen_pid: Option<&CStr>) -> Vec<*const libc::c_char> {
-        let mut variables = match self.environment {
-            Environment::Exactly(variables) => variables.iter().map(|v| v.as_ptr()).collect(),
-            Environment::Inherited => inherited_variables(),
-        };
-        if let Some(listen_pid) = listen_pid {
-            variables.retain(|variable| {
-                // SAFETY: every pointer is a C string of the environment.
-                let text = unsafe { CStr::from_ptr(*variable) };
-                !text.to_bytes().starts_with(b"LISTEN_PID=")
-            });
-            variables.push(listen_pid.as_ptr());
-        }
-        variables.push(ptr::null());
-        variables
+    /// In the child: systemd's socket activation names the pid that the sockets are for, and what was for us is for it.
+    fn retold(&self) -> Option<(CString, Vec<*const libc::c_char>)> {
+        let place = self.ours?;
+        let retold = CString::new(format!("LISTEN_PID={}", getpid())).ok()?;
+        // SAFETY: an array of C strings with a null pointer at its end.
+        let mut array = unsafe { strings(self.array) }.to_vec();
+        array[place] = retold.as_ptr();
+        array.push(ptr::null());
+        Some((retold, array))
     }
 }
 
-fn inherited_variables() -> Vec<*const libc::c_char> {
-    let mut variables = Vec::new();
-    // SAFETY: environ is the C library's array of strings with a null pointer at its end, and nobody changes it.
-    unsafe {
-        let mut place = environ;
-        while !place.is_null() && !(*place).is_null() {
-            variables.push(*place);
-            place = place.add(1);
-        }
+/// The strings of an array that ends with a null pointer.
+///
+/// # Safety
+///
+/// `array` is such an array, or null, and nobody changes it.
+unsafe fn strings<'a>(array: *const *const libc::c_char) -> &'a [*const libc::c_char] {
+    let mut length = 0;
+    // SAFETY: by the condition, up to and with the null pointer all of it is there.
+    while !array.is_null() && unsafe { !(*array.add(length)).is_null() } {
+        length += 1;
     }
-    variables
+    match length {
+        0 => &[],
+        // SAFETY: so many were just seen.
+        _ => unsafe { std::slice::from_raw_parts(array, length) },
+    }
 }
 
 /// Whether a program that exec called missing is there: then it is its interpreter that is missing.

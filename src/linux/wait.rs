@@ -1,15 +1,13 @@
 //! The one place where the core sleeps, and the only one where signals are let in.
 
-use super::signals::MOST_PER_TURN;
 use nix::sys::time::TimeSpec;
 use std::ptr;
 use std::time::Duration;
 
 /// Sleeps until a descriptor is readable, a signal was let in, or `timeout` is over (`None`: never). Says whether a
-/// signal was let in.
+/// signal was let in. The signals behind it wait for the next turn, in the kernel's queue.
 ///
-/// Signals and descriptors are both looked at in every turn, so neither can starve the other: `ppoll` prefers
-/// descriptors, hence the second call, which looks at signals only and returns at once.
+/// `ppoll` prefers descriptors, so when one was ready signals are looked at once more: neither can starve the other.
 pub fn wait(descriptors: &[i32], timeout: Option<Duration>) -> bool {
     let mut polled: Vec<libc::pollfd> = descriptors
         .iter()
@@ -19,17 +17,23 @@ pub fn wait(descriptors: &[i32], timeout: Option<Duration>) -> bool {
             revents: 0,
         })
         .collect();
-    let mut let_in = usize::from(let_in_one(&mut polled, timeout));
-    if let_in > 0 || !descriptors.is_empty() {
-        while let_in < MOST_PER_TURN && let_in_one(&mut [], Some(Duration::ZERO)) {
-            let_in += 1;
+    match let_in_one(&mut polled, timeout) {
+        Woken::Signal => true,
+        Woken::Time => false,
+        Woken::Descriptor => {
+            matches!(let_in_one(&mut [], Some(Duration::ZERO)), Woken::Signal)
         }
     }
-    let_in > 0
 }
 
-/// One `ppoll` with no signal blocked. True if it was ended by a signal, which its handler has then recorded.
-fn let_in_one(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> bool {
+enum Woken {
+    Signal,
+    Descriptor,
+    Time,
+}
+
+/// One `ppoll` with no signal blocked. A signal that ends it was recorded by its handler.
+fn let_in_one(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> Woken {
     let timeout = timeout.map(TimeSpec::from_duration);
     // SAFETY: sigset_t is a plain C struct; sigemptyset makes it a set.
     let nothing_blocked = unsafe {
@@ -49,5 +53,10 @@ fn let_in_one(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> bool {
             &nothing_blocked,
         )
     };
-    ready < 0 && nix::errno::Errno::last() == nix::errno::Errno::EINTR
+    match ready {
+        0 => Woken::Time,
+        1.. => Woken::Descriptor,
+        // EINTR; its other errors cannot come of these arguments.
+        _ => Woken::Signal,
+    }
 }

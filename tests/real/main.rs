@@ -20,11 +20,15 @@ mod report;
 
 mod containers;
 mod descriptors;
+mod docker;
 mod dropin;
 mod endpoints;
 mod exits;
 mod hostile;
+mod http;
+mod oci;
 mod own_form;
+mod podman;
 mod reaping;
 mod signals;
 mod terminal;
@@ -78,7 +82,14 @@ fn suite(mut arguments: Arguments) -> libc::c_int {
         terminal::cases(),
         containers::cases(),
     ];
-    let trials = cases.into_iter().flatten().flat_map(trials).collect();
+    let cases: Vec<Case> = cases.into_iter().flatten().collect();
+    let told: Vec<&str> = cases.iter().map(|case| case.story).collect();
+    let stale = peers::stale(&told);
+    assert!(
+        stale.is_empty(),
+        "peers.rs knows of stories that nobody tells: {stale:?}"
+    );
+    let trials = cases.into_iter().flat_map(trials).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if listing {
         return 0;

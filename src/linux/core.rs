@@ -11,7 +11,7 @@
 use super::clock::Clock;
 use super::perform::Performed;
 use super::runs::{Exec, Runs};
-use super::signals::Inbox;
+use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
 use super::{reap, wait};
@@ -35,6 +35,8 @@ pub struct Core<'a> {
     listener: Option<OwnedFd>,
     /// More children have ended than one turn collects.
     more_ended: bool,
+    /// The signals of this turn.
+    records: Vec<Record>,
     /// The helper's questions of this turn.
     questions: Vec<u32>,
     /// Helpers that hung up and could not be collected yet.
@@ -70,6 +72,7 @@ impl<'a> Core<'a> {
             clock: Clock::start(),
             listener,
             more_ended: false,
+            records: Vec::new(),
             questions: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
@@ -78,14 +81,12 @@ impl<'a> Core<'a> {
 
     /// One turn. `Some` is the end. The first turn does not wait.
     pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
-        let mut facts = match first {
-            // The handlers are not needed to start the first program, unless a signal is there and may forbid it.
-            true if !self.inbox.is_awaited() => self.hear(false),
-            true => self.wait(Some(Duration::ZERO)),
-            false => {
-                let timeout = self.timeout(machine);
-                self.wait(timeout)
-            }
+        let mut facts = if first {
+            self.inbox.take_waiting(&mut self.records);
+            self.hear()
+        } else {
+            let timeout = self.timeout(machine);
+            self.wait(timeout)
         };
         let now = self.clock.now();
         loop {
@@ -132,14 +133,13 @@ impl<'a> Core<'a> {
                 .as_ref()
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
-        self.inbox.open();
-        let signalled = wait::wait(&watched, timeout);
-        self.hear(signalled)
+        wait::wait(self.inbox, &watched, timeout, &mut self.records);
+        self.hear()
     }
 
-    fn hear(&mut self, signalled: bool) -> Vec<Fact> {
+    fn hear(&mut self) -> Vec<Fact> {
         let (mut facts, mut signals) = (Vec::new(), Vec::new());
-        let child_has_ended = signalled && self.inbox.drain(&mut signals);
+        let child_has_ended = self.inbox.tell(&mut self.records, &mut signals);
         // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
         // turn of a SIGTERM.
         self.hear_execs(&mut facts);

@@ -1,12 +1,17 @@
-//! How signals become facts: signal-hook's handlers write records of 16 bytes into a pipe, and the core reads them.
+//! How signals become facts.
 //!
-//! Signals are blocked from the first act of `main` to the end, except inside the one `ppoll`, and every handler
-//! blocks all others. So each `ppoll` lets in exactly one signal; the rest wait in the kernel's queue, in order, with
-//! their multiplicity. Nothing is lost in a storm (a pipe that fills would lose), nothing is swallowed between fork and
-//! exec (a child inherits the blocked mask), and no other system call is ever interrupted.
+//! Signals are blocked from the first act of `main` to the end. They are let in one at a time, where the core sleeps and
+//! nowhere else; the rest wait in the kernel's queue, with their multiplicity. So nothing is lost in a storm (a pipe that
+//! fills would lose), nothing is swallowed between fork and exec (a child inherits the blocked mask), and no other system
+//! call is ever interrupted.
 //!
-//! The handlers are installed when they are first needed, at the first `ppoll`; by then the first program is running. It
-//! starts 0.3 ms sooner for that (signal-hook copies its whole table for every signal), and has nothing to reset.
+//! They are let in by one of two doors, and come out as the same [`Record`]:
+//! - where there are descriptors to watch, in `ppoll`: signal-hook's handler writes a record of 16 bytes into a pipe;
+//! - where there are none, by `sigtimedwait`, which takes it out of the queue: no frame, no handler, no pipe, and a
+//!   forwarded signal that is a fifth faster, as fast as tini's.
+//!
+//! The handlers are installed when they are first needed; by then the first program is running. It starts sooner for
+//! that (signal-hook copies its whole table for each of 62 signals), and has nothing to reset.
 //!
 //! What surprised us: with handlers that do not block each other, two pending signals are stacked and the later one
 //! runs first. And a PID 1 has no default actions: before `block_all` a SIGTERM is not late but gone, so that call is
@@ -17,15 +22,27 @@ use crate::plan::{Mask, Signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::time::TimeSpec;
 use std::cell::OnceCell;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 use std::{mem, ptr};
 
-/// More records than there ever are: a turn lets in two signals at most.
+/// More than a turn ever lets in, which is one.
 const RECORDS: usize = 8;
 
-/// signal, sender's pid, siginfo code, spare.
-type Record = [i32; 4];
+/// As many as there are different ones. Whoever sends more before the first turn has them heard in the second.
+const MOST_WAITING: usize = 64;
+
+/// A signal that was let in: number, sender's pid, siginfo code, spare.
+pub type Record = [i32; 4];
+
+/// What siginfo says that we want to know. May be called in a handler.
+fn record(info: &libc::siginfo_t) -> Record {
+    // SAFETY: for senders without a pid the bytes are there all the same, and make a number that is no pid of ours.
+    let pid = unsafe { info.si_pid() };
+    [info.si_signo, pid, info.si_code, 0]
+}
 
 /// Blocks every signal and gives back what was blocked before. The first act of `main`.
 pub fn block_all() -> SigSet {
@@ -88,17 +105,6 @@ impl Inbox {
         });
     }
 
-    /// Whether a signal waits in the kernel.
-    pub fn is_awaited(&self) -> bool {
-        // SAFETY: sigset_t is a plain C struct, which sigpending fills.
-        let mut pending: libc::sigset_t = unsafe { mem::zeroed() };
-        // SAFETY: as above; sigismember only looks.
-        unsafe { libc::sigpending(&mut pending) };
-        // SAFETY: as above.
-        Signal::forwardable()
-            .any(|signal| unsafe { libc::sigismember(&pending, signal.number()) == 1 })
-    }
-
     /// In a child: makes dispositions what they were before the handlers. All signals are still blocked.
     pub fn restore_dispositions(&self) {
         // Without handlers there is nothing to restore.
@@ -124,32 +130,62 @@ impl Inbox {
         }
     }
 
-    /// What has arrived, in order. True if a child has ended.
-    pub fn drain(&self, facts: &mut Vec<Fact>) -> bool {
-        let mut child_has_ended = false;
-        let mut records: [Record; RECORDS] = [[0; 4]; RECORDS];
+    /// Sleeps until a signal comes or `timeout` is over (`None`: never): the door for when there is nothing to watch.
+    pub fn take(&self, timeout: Option<Duration>, records: &mut Vec<Record>) {
+        let timeout = timeout.map(TimeSpec::from_duration);
+        let timeout = timeout
+            .as_ref()
+            .map_or(ptr::null(), |span| ptr::from_ref(span.as_ref()));
+        let all = SigSet::all();
+        // SAFETY: a plain C struct for which all zeroes is a value.
+        let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+        // SAFETY: all three outlive the call. It fails when the time is over, or when a debugger stopped us.
+        if unsafe { libc::sigtimedwait(all.as_ref(), &mut info, timeout) } > 0 {
+            records.push(record(&info));
+        }
+    }
+
+    /// Lets in what waits already, and does not sleep: for the first turn, in which a SIGTERM forbids the first start.
+    pub fn take_waiting(&self, records: &mut Vec<Record>) {
+        for waiting in 1..=MOST_WAITING {
+            self.take(Some(Duration::ZERO), records);
+            if records.len() < waiting {
+                return;
+            }
+        }
+    }
+
+    /// Reads what the handlers wrote, after a `ppoll` that a signal ended.
+    pub fn read(&self, records: &mut Vec<Record>) {
+        let mut buffer: [Record; RECORDS] = [[0; 4]; RECORDS];
         // SAFETY: the buffer is ours and as long as we say; any bytes are valid records.
         let read = unsafe {
             libc::read(
                 self.read.as_raw_fd(),
-                records.as_mut_ptr().cast(),
-                size_of_val(&records),
+                buffer.as_mut_ptr().cast(),
+                size_of_val(&buffer),
             )
         };
         let count = usize::try_from(read).unwrap_or(0) / size_of::<Record>();
-        for [number, pid, code, _] in &records[..count] {
-            let Some(signal) = Signal::new(*number) else {
+        records.extend_from_slice(&buffer[..count]);
+    }
+
+    /// Records become facts. True if a child has ended.
+    pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) -> bool {
+        let mut child_has_ended = false;
+        for [number, pid, code, _] in records.drain(..) {
+            let Some(signal) = Signal::new(number) else {
                 continue;
             };
-            let from_kernel = *code > 0;
+            let from_kernel = code > 0;
             // What monopod caused itself is no message: SIGPIPE from its own log, SIGHUP and SIGCONT from giving up
             // its terminal.
             if signal == Signal::CHLD {
                 child_has_ended = true;
             } else if from_kernel {
                 facts.push(Fact::Signalled(signal, Sender::Kernel));
-            } else if *pid != self.own_pid {
-                facts.push(Fact::Signalled(signal, Sender::Process(*pid)));
+            } else if pid != self.own_pid {
+                facts.push(Fact::Signalled(signal, Sender::Process(pid)));
             }
         }
         child_has_ended
@@ -163,10 +199,8 @@ impl Inbox {
 
 /// Installs the handler; says what the disposition was before.
 fn catch(signal: Signal, pipe: i32) -> Result<libc::sighandler_t, Errno> {
-    let record = move |info: &libc::siginfo_t| {
-        // SAFETY: for senders without a pid the bytes are there all the same, and make a number that is no pid of ours.
-        let pid = unsafe { info.si_pid() };
-        let record: Record = [info.si_signo, pid, info.si_code, 0];
+    let write = move |info: &libc::siginfo_t| {
+        let record = record(info);
         // SAFETY: write(2) may be called in a handler; the pipe is never closed while the handler is installed.
         unsafe { libc::write(pipe, record.as_ptr().cast(), size_of::<Record>()) };
     };
@@ -175,7 +209,7 @@ fn catch(signal: Signal, pipe: i32) -> Result<libc::sighandler_t, Errno> {
     // Ours is blocked when it runs, so a real fault kills at once, and only a signal that somebody sent comes here.
     //
     // SAFETY: the action calls nothing but write(2), and nothing but ppoll is ever interrupted by it.
-    unsafe { signal_hook_registry::register_unchecked(signal.number(), record) }
+    unsafe { signal_hook_registry::register_unchecked(signal.number(), write) }
         .map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))?;
     let mut action = sigaction(signal, None)?;
     // SAFETY: fills a set that is ours.

@@ -1,14 +1,24 @@
 //! The one place where the core sleeps, and the only one where signals are let in.
 
+use super::signals::{Inbox, Record};
 use nix::sys::time::TimeSpec;
 use std::ptr;
 use std::time::Duration;
 
-/// Sleeps until a descriptor is readable, a signal was let in, or `timeout` is over (`None`: never). Says whether a
-/// signal was let in. The signals behind it wait for the next turn, in the kernel's queue.
+/// Sleeps until a descriptor is readable, a signal comes, or `timeout` is over (`None`: never). Lets in one signal; those
+/// behind it wait for the next turn, in the kernel's queue.
 ///
 /// `ppoll` prefers descriptors, so when one was ready signals are looked at once more: neither can starve the other.
-pub fn wait(descriptors: &[i32], timeout: Option<Duration>) -> bool {
+pub fn wait(
+    inbox: &Inbox,
+    descriptors: &[i32],
+    timeout: Option<Duration>,
+    records: &mut Vec<Record>,
+) {
+    if descriptors.is_empty() {
+        return inbox.take(timeout, records);
+    }
+    inbox.open();
     let mut polled: Vec<libc::pollfd> = descriptors
         .iter()
         .map(|fd| libc::pollfd {
@@ -17,12 +27,10 @@ pub fn wait(descriptors: &[i32], timeout: Option<Duration>) -> bool {
             revents: 0,
         })
         .collect();
-    match let_in_one(&mut polled, timeout) {
-        Woken::Signal => true,
-        Woken::Time => false,
-        Woken::Descriptor => {
-            matches!(let_in_one(&mut [], Some(Duration::ZERO)), Woken::Signal)
-        }
+    match poll(&mut polled, timeout) {
+        Woken::Signal => inbox.read(records),
+        Woken::Descriptor => inbox.take(Some(Duration::ZERO), records),
+        Woken::Time => {}
     }
 }
 
@@ -33,7 +41,7 @@ enum Woken {
 }
 
 /// One `ppoll` with no signal blocked. A signal that ends it was recorded by its handler.
-fn let_in_one(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> Woken {
+fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> Woken {
     let timeout = timeout.map(TimeSpec::from_duration);
     // SAFETY: sigset_t is a plain C struct; sigemptyset makes it a set.
     let nothing_blocked = unsafe {

@@ -42,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         Case::of_all("it works without /proc", without_proc),
         Case::of_all("it works without /dev/null", without_dev),
         Case::of_all("it works on a read-only root", read_only),
+        Case::of_all("it works with room for 16 descriptors", few_descriptors),
         Case::of_all("it works as a uid without a passwd entry", as_unknown_uid),
         Case::of_all(
             "it works as such a uid with no /proc, no /dev and no writable path",
@@ -226,6 +227,10 @@ fn without_dev(scene: &Scene) -> Outcome {
 
 fn read_only(scene: &Scene) -> Outcome {
     works(scene, Launch::read_only)
+}
+
+fn few_descriptors(scene: &Scene) -> Outcome {
+    works(scene, |launch| launch.descriptors_at_most(16))
 }
 
 fn as_unknown_uid(scene: &Scene) -> Outcome {

@@ -52,6 +52,10 @@ pub fn cases() -> Vec<Case> {
             "monopod probe says yes, no and nobody there by its code",
             probe,
         ),
+        Case::own(
+            "while the rest is cleared away it is alive and not ready",
+            clearing_away,
+        ),
         Case::own("the command sees nothing of the endpoints", nothing_seen),
         Case::own(
             "idle with endpoints, neither the core nor the helper wakes up",
@@ -440,4 +444,22 @@ fn poor_world(scene: &Scene) -> Outcome {
     })?;
     run.signal(libc::SIGTERM)?;
     run.ends_with(143)
+}
+
+fn clearing_away(scene: &Scene) -> Outcome {
+    let script = "block 10 orphan { setsid block 15 block 12 wait 15 say asked wait 12 say obeyed } say up wait 10 exit 5";
+    let (mut run, port) = serving(scene, script)?;
+    run.signal(libc::SIGUSR1)?;
+    run.ear.expect_next("asked")?;
+    http::expect(port, "/livez", 200)?;
+    http::expect(port, "/startupz", 200)?;
+    http::expect(port, "/readyz", 503)?;
+    // The straggler waits for a signal that only its own pid can bring.
+    let straggler = proc::children(run.pid)?
+        .into_iter()
+        .find(|pid| proc::one(&proc::dir(*pid)).is_some_and(|process| process.comm == "child"))
+        .ok_or("no straggler")?;
+    run.signal_to(straggler, libc::SIGUSR2)?;
+    run.ends_with(5)?;
+    run.ear.expect_next("obeyed")
 }

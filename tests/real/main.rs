@@ -13,24 +13,21 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod child;
-mod crowds;
 mod harness;
 mod peers;
-mod report;
 
 mod containers;
 mod descriptors;
-mod docker;
 mod dropin;
 mod endpoints;
 mod exits;
+mod grace;
 mod hostile;
 mod http;
-mod oci;
 mod own_form;
-mod podman;
 mod reaping;
 mod signals;
+mod stopping;
 mod terminal;
 
 use harness::inits::Init;
@@ -47,10 +44,14 @@ const TRIALS_AT_ONCE: usize = 4;
 static MACHINE: RwLock<()> = RwLock::new(());
 
 /// The entry that the C library calls.
+///
+/// # Safety
+///
+/// `argv` must hold `argc` C strings, which the C library sees to.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
+pub unsafe extern "C" fn main(argc: libc::c_int, argv: *const *const libc::c_char) -> libc::c_int {
     let words: Vec<String> = (0..usize::try_from(argc).unwrap_or_default())
-        // SAFETY: argv holds argc C strings that live as long as the process.
+        // SAFETY: the caller's promise; they live as long as the process.
         .map(|index| unsafe { CStr::from_ptr(*argv.add(index)) })
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
@@ -75,6 +76,8 @@ fn suite(mut arguments: Arguments) -> libc::c_int {
         signals::cases(),
         reaping::cases(),
         descriptors::cases(),
+        grace::cases(),
+        stopping::cases(),
         own_form::cases(),
         dropin::cases(),
         endpoints::cases(),

@@ -1,9 +1,8 @@
-//! What only the own form promises: init steps, one grace for all, nobody left behind, hooks, silence when idle.
+//! What only the own form promises before and beside the command: init steps, settings, words that block nobody, silence
+//! when idle. How it stops is told in `stopping` and `grace`.
 
 use crate::ensure;
-use crate::harness::inits::Init;
 use crate::harness::launch::{Launch, Stdio};
-use crate::harness::run::Run;
 use crate::harness::{Case, Outcome, Scene, os_error, patience, proc, until};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,44 +11,7 @@ use std::time::{Duration, Instant};
 
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
-    let straggler = "after SIGTERM a background process that needs a second gets it, and not more";
-    let escaped = "so does one that has left for a session of its own";
     vec![
-        Case::of_all(straggler, straggler_finishes)
-            .but(&DROP_INS)
-            .alone(),
-        Case::of_all(escaped, escapee_finishes)
-            .but(&DROP_INS)
-            .alone(),
-        Case::own(
-            "when the command ends by itself, what is left gets SIGTERM and its time",
-            left_behind,
-        )
-        .alone(),
-        Case::own(
-            "a straggler that is stopped is continued, so that it can obey",
-            stopped_straggler,
-        ),
-        Case::own(
-            "not as PID 1 it waits for what the command left, too",
-            left_behind_not_pid_1,
-        )
-        .alone(),
-        Case::own(
-            "at the end of the grace SIGKILL takes all, escaped ones too",
-            grace_ends,
-        )
-        .alone(),
-        Case::own(
-            "a grace shorter than 2 s still leaves 2 s after the stop signal",
-            short_grace,
-        )
-        .alone(),
-        Case::own(
-            "what ignores SIGTERM after the command's end is killed in the grace",
-            stubborn_straggler,
-        )
-        .alone(),
         Case::own(
             "init steps run in order, one at a time, and then the command",
             steps_in_order,
@@ -57,6 +19,10 @@ pub fn cases() -> Vec<Case> {
         Case::own(
             "a failing init step ends the container with its code",
             failing_step,
+        ),
+        Case::own(
+            "an init step that is killed ends the container with 128 + the signal",
+            killed_step,
         ),
         Case::own(
             "a failing init step is tried again when asked",
@@ -71,146 +37,24 @@ pub fn cases() -> Vec<Case> {
             term_during_init,
         ),
         Case::own(
+            "SIGTERM while an init step rests ends it at once",
+            term_during_rest,
+        ),
+        Case::own(
             "init steps read an empty stdin and the command reads monopod's",
             stdin_is_kept,
         ),
-        Case::own("a second SIGTERM is handed on at once", second_term),
-        Case::own(
-            "SIGINT asks for a stop, and the command is stopped with it",
-            int_stops,
-        ),
-        Case::own(
-            "--stop-signal is what the command is stopped with",
-            stop_signal,
-        ),
-        Case::own("--pre-stop runs before the stop signal", pre_stop),
-        Case::own(
-            "a --pre-stop that outlasts the grace does not cost the command its signal",
-            long_pre_stop,
-        )
-        .alone(),
-        Case::own(
-            "--drain lets the command serve before it hears of the stop",
-            drain,
-        )
-        .alone(),
         Case::own("--remap-exit changes codes on the way out", remap_exit),
         Case::own("--env-file adds to the environment", env_file),
         Case::own("every flag has its variable", variables),
         Case::own("a stderr that nobody reads does not stop it", full_stderr),
+        Case::own(
+            "a usage error does not wait for a stderr that nobody reads",
+            usage_error_on_full_stderr,
+        ),
         Case::own("--log-format json writes one object a line", json_log),
         Case::of_all("an idle init does not wake up", no_wake_ups),
     ]
-}
-
-/// They leave at once, as their originals do; what users miss there is what the own form is for.
-const DROP_INS: [Init; 3] = [Init::AsTini, Init::AsDumbInit, Init::AsCatatonit];
-
-/// How late an end may come that waits for nothing any more: this machine may be busy with other things.
-const LATE: Duration = Duration::from_millis(700);
-
-fn ends_between(run: &mut Run, code: i32, asked: Instant, least: Duration) -> Outcome {
-    run.ends_with(code)?;
-    let took = asked.elapsed();
-    ensure!(
-        took >= least && took <= least + LATE,
-        "it took {took:?}, expected {least:?} and not {LATE:?} more"
-    );
-    Ok(())
-}
-
-fn finishes(scene: &Scene, how: &str) -> Outcome {
-    let file = scene.dir.join("saved");
-    let script = format!(
-        "orphan {{ {how} block 15 say up wait 15 sleep 1000 touch {} }} say command pause",
-        file.display()
-    );
-    let mut run = scene.launch(&[], &script).start()?;
-    let mut words = [run.ear.line()?, run.ear.line()?];
-    words.sort();
-    ensure!(words == ["command", "up"], "heard {words:?}");
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    ends_between(&mut run, 143, asked, Duration::from_secs(1))?;
-    ensure!(file.exists(), "the file was never written");
-    Ok(())
-}
-
-fn straggler_finishes(scene: &Scene) -> Outcome {
-    finishes(scene, "")
-}
-
-fn escapee_finishes(scene: &Scene) -> Outcome {
-    finishes(scene, "setsid")
-}
-
-const LEAVES_ONE_BEHIND: &str =
-    "block 10 orphan { setsid block 15 say up wait 15 sleep 1000 say saved } wait 10 exit 6";
-
-fn left_behind_in(launch: Launch) -> Outcome {
-    let mut run = launch.start()?;
-    run.ear.expect("up")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGUSR1)?;
-    run.ear.expect("saved")?;
-    ends_between(&mut run, 6, asked, Duration::from_secs(1))
-}
-
-fn left_behind(scene: &Scene) -> Outcome {
-    left_behind_in(scene.launch(&[], LEAVES_ONE_BEHIND))
-}
-
-fn left_behind_not_pid_1(scene: &Scene) -> Outcome {
-    left_behind_in(scene.launch(&[], LEAVES_ONE_BEHIND).not_pid_1())
-}
-
-fn stopped_straggler(scene: &Scene) -> Outcome {
-    let script = "block 10 orphan { say up die 19 } wait 10 exit 6";
-    let mut run = scene.launch(&[], script).start()?;
-    run.ear.expect("up")?;
-    until("the straggler is stopped", patience(), || {
-        Ok(run
-            .processes()?
-            .into_iter()
-            .find(|process| process.state == 'T'))
-    })?;
-    let asked = Instant::now();
-    run.signal(libc::SIGUSR1)?;
-    run.ends_with(6)?;
-    ensure!(
-        asked.elapsed() < Duration::from_secs(10),
-        "it slept through its grace"
-    );
-    Ok(())
-}
-
-fn grace_ends(scene: &Scene) -> Outcome {
-    let script = "orphan { setsid ignore 15 say up pause } ignore 15 say command pause";
-    let mut run = scene.launch(&["--grace", "3s"], script).start()?;
-    run.ear.line()?;
-    run.ear.line()?;
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    ends_between(&mut run, 137, asked, Duration::from_secs(3))
-}
-
-fn short_grace(scene: &Scene) -> Outcome {
-    let mut run = scene
-        .launch(&["--grace", "1s"], "ignore 15 say up pause")
-        .start()?;
-    run.ear.expect("up")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    ends_between(&mut run, 137, asked, Duration::from_secs(2))
-}
-
-fn stubborn_straggler(scene: &Scene) -> Outcome {
-    let script = "block 10 orphan { setsid ignore 15 say up pause } wait 10 exit 5";
-    let mut run = scene.launch(&["--grace", "2s"], script).start()?;
-    run.ear.expect("up")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGUSR1)?;
-    ends_between(&mut run, 5, asked, Duration::from_secs(2))
 }
 
 fn steps_in_order(scene: &Scene) -> Outcome {
@@ -240,6 +84,31 @@ fn failing_step(scene: &Scene) -> Outcome {
         "expected one line on stderr, saw {stderr:?}"
     );
     Ok(())
+}
+
+fn killed_step(scene: &Scene) -> Outcome {
+    let step = scene.script_line("die 9");
+    let mut run = scene.launch(&["--init", &step], "say command").start()?;
+    run.ends_with(137)?;
+    run.ear.expect_silence()
+}
+
+fn term_during_rest(scene: &Scene) -> Outcome {
+    let step = scene.script_line("say step exit 4");
+    let flags = ["--init", &step, "--init-retries", "unlimited"];
+    let mut run = scene.launch(&flags, "say command").start()?;
+    // The first retry is immediate, then there is a rest of ten seconds.
+    run.ear.expect_next("step")?;
+    run.ear.expect_next("step")?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    run.ends_with(143)?;
+    ensure!(
+        asked.elapsed() < Duration::from_secs(5),
+        "it took {:?}",
+        asked.elapsed()
+    );
+    run.ear.expect_silence()
 }
 
 fn retried_step(scene: &Scene) -> Outcome {
@@ -316,87 +185,6 @@ fn stdin_is_kept(scene: &Scene) -> Outcome {
     ensure!(eaten.is_empty(), "the step read {eaten:?}");
     let stdout = run.stdout();
     ensure!(stdout == "for the command\n", "the command read {stdout:?}");
-    Ok(())
-}
-
-fn second_term(scene: &Scene) -> Outcome {
-    let mut run = scene.launch(&[], "ears").start()?;
-    run.ear.expect("ready")?;
-    for _ in 0..3 {
-        run.signal(libc::SIGTERM)?;
-        run.ear.expect_next("sig 15")?;
-    }
-    // Others are handed on during a stop as well.
-    run.signal(libc::SIGUSR2)?;
-    run.ear.expect_next("sig 12")
-}
-
-fn int_stops(scene: &Scene) -> Outcome {
-    let mut run = scene.launch(&["--grace", "0"], "ears").start()?;
-    run.ear.expect("ready")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGINT)?;
-    run.ear.expect_next("sig 2")?;
-    run.ends_with(137)?;
-    ensure!(
-        asked.elapsed() >= Duration::from_secs(2),
-        "killed after {:?}",
-        asked.elapsed()
-    );
-    Ok(())
-}
-
-fn stop_signal(scene: &Scene) -> Outcome {
-    for (name, number) in [("USR1", 10), ("SIGQUIT", 3), ("RTMIN+3", 37), ("12", 12)] {
-        let mut run = scene.launch(&["--stop-signal", name], "ears").start()?;
-        run.ear.expect("ready")?;
-        run.signal(libc::SIGTERM)?;
-        run.ear.expect_next(&format!("sig {number}"))?;
-    }
-    Ok(())
-}
-
-fn pre_stop(scene: &Scene) -> Outcome {
-    let hook = scene.script_line("say hook sleep 100 say hook-over");
-    let mut run = scene.launch(&["--pre-stop", &hook], "ears").start()?;
-    run.ear.expect("ready")?;
-    run.signal(libc::SIGTERM)?;
-    for words in ["hook", "hook-over", "sig 15"] {
-        run.ear.expect_next(words)?;
-    }
-    Ok(())
-}
-
-fn long_pre_stop(scene: &Scene) -> Outcome {
-    let hook = scene.script_line("say hook ignore 15 pause");
-    let mut run = scene
-        .launch(&["--pre-stop", &hook, "--grace", "1s"], "ears")
-        .start()?;
-    run.ear.expect("ready")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    run.ear.expect_next("hook")?;
-    run.ear.expect_next("sig 15")?;
-    let after = asked.elapsed();
-    ensure!(
-        after >= Duration::from_secs(1) && after < Duration::from_secs(1) + LATE,
-        "the stop signal came after {after:?}"
-    );
-    // Two seconds more, and the hook does not outlive the container.
-    ends_between(&mut run, 137, asked, Duration::from_secs(3))
-}
-
-fn drain(scene: &Scene) -> Outcome {
-    let mut run = scene.launch(&["--drain", "1s"], "ears").start()?;
-    run.ear.expect("ready")?;
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    run.ear.expect_next("sig 15")?;
-    let after = asked.elapsed();
-    ensure!(
-        after >= Duration::from_secs(1) && after < Duration::from_secs(1) + LATE,
-        "the stop signal came after {after:?}"
-    );
     Ok(())
 }
 
@@ -515,12 +303,7 @@ fn full_stderr(scene: &Scene) -> Outcome {
         .stderr(Stdio::Given(end(&writing)?))
         .start()?;
     run.ends_with(127)?;
-    let mut run = Launch::words(scene, scene.init, &["--no-such-flag"])
-        .stderr(Stdio::Given(OwnedFd::from(writing)))
-        .start()?;
-    run.ends_with(64)
-        .map_err(|why| format!("a usage error: {why}"))?;
-    drop(run);
+    drop((run, writing));
     let mut all = Vec::new();
     reading
         .read_to_end(&mut all)
@@ -530,6 +313,14 @@ fn full_stderr(scene: &Scene) -> Outcome {
         "torn words got into the full pipe"
     );
     Ok(())
+}
+
+fn usage_error_on_full_stderr(scene: &Scene) -> Outcome {
+    let (_reading, writing) = full_pipe()?;
+    let mut run = Launch::words(scene, scene.init, &["--no-such-flag"])
+        .stderr(Stdio::Given(OwnedFd::from(writing)))
+        .start()?;
+    run.ends_with(64)
 }
 
 fn json_log(scene: &Scene) -> Outcome {

@@ -106,9 +106,16 @@ enum Mark {
     Failed,
 }
 
-/// Rows in the order in which they were first told.
-static TABLE: Mutex<(Vec<&str>, BTreeMap<(&str, Init), Mark>)> =
-    Mutex::new((Vec::new(), BTreeMap::new()));
+struct Table {
+    /// In the order in which they were first told.
+    rows: Vec<&'static str>,
+    marks: BTreeMap<(&'static str, Init), Mark>,
+}
+
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    rows: Vec::new(),
+    marks: BTreeMap::new(),
+});
 
 fn known(story: &str, init: Init) -> Option<&'static str> {
     KNOWN
@@ -135,10 +142,10 @@ pub fn judge(story: &'static str, init: Init, compared: bool, outcome: Outcome) 
             Ok(()) => Mark::Passed,
             Err(_) => Mark::Failed,
         };
-        if !table.0.contains(&story) {
-            table.0.push(story);
+        if !table.rows.contains(&story) {
+            table.rows.push(story);
         }
-        table.1.insert((story, init), mark);
+        table.marks.insert((story, init), mark);
     }
     let known = known(story, init);
     match (outcome, known) {
@@ -157,7 +164,7 @@ pub fn judge(story: &'static str, init: Init, compared: bool, outcome: Outcome) 
 /// Prints the table and writes it beside the suite's executable as `peers-table.md`.
 pub fn publish() {
     let Ok(table) = TABLE.lock() else { return };
-    if table.0.is_empty() {
+    if table.rows.is_empty() {
         return;
     }
     let mut text = String::from("| |");
@@ -167,10 +174,10 @@ pub fn publish() {
     text.push_str("\n|---|");
     text.push_str(&"---|".repeat(Init::ALL.len()));
     text.push('\n');
-    for story in &table.0 {
+    for story in &table.rows {
         let _ = write!(text, "| {story} |");
         for init in Init::ALL {
-            let word = match table.1.get(&(*story, init)) {
+            let word = match table.marks.get(&(*story, init)) {
                 Some(Mark::Passed) => "yes",
                 Some(Mark::Failed) => "**no**",
                 None => "–",

@@ -58,6 +58,29 @@ pub fn cases() -> Vec<Case> {
             all_blocked,
         ),
         Case::of_all("not as PID 1 signals arrive too", not_pid_1),
+        Case::of_all(
+            "a signal that the command itself sends to PID 1 comes back to it",
+            from_inside,
+        ),
+        Case::of_all(
+            "a command that stops itself is waited for and can be continued",
+            stops_itself,
+        ),
+        Case::of(
+            &[Init::Monopod, Init::AsDumbInit, Init::DumbInit],
+            "signals blocked by the caller are not blocked in the command",
+            mask_is_empty,
+        ),
+        Case::of(
+            &[
+                Init::AsTini,
+                Init::AsCatatonit,
+                Init::Tini,
+                Init::TiniStatic,
+            ],
+            "signals blocked by the caller stay blocked in the command",
+            mask_is_inherited,
+        ),
     ]
 }
 
@@ -283,4 +306,47 @@ fn not_pid_1(scene: &Scene) -> Outcome {
         count(&mut run, &format!("sig {signal}"), 1)?;
     }
     run.lives()
+}
+
+fn from_inside(scene: &Scene) -> Outcome {
+    let mut run = scene
+        .launch(&[], "block 10 strike 1 10 wait 10 say back exit 3")
+        .start()?;
+    run.ear.expect_next("back")?;
+    run.ends_with(3)
+}
+
+fn stops_itself(scene: &Scene) -> Outcome {
+    let mut run = scene.launch(&[], "say up die 19").start()?;
+    run.ear.expect("up")?;
+    let command = *proc::children(run.pid)?.first().ok_or("no command")?;
+    until("the command is stopped", patience(), || {
+        Ok(proc::one(&proc::dir(command)).filter(|process| process.state == 'T'))
+    })?;
+    run.lives()?;
+    run.signal(libc::SIGCONT)?;
+    // What the step `die` does with a signal that was survived.
+    run.ends_with(97)
+}
+
+fn mask_is_empty(scene: &Scene) -> Outcome {
+    let mut run = scene
+        .launch(&[], "report")
+        .blocking(&[libc::SIGUSR2, 40])
+        .start()?;
+    let blocked = reported(&mut run, "blocked")?;
+    ensure!(blocked == 0, "blocked: {blocked:x}");
+    run.ends_with(0)
+}
+
+fn mask_is_inherited(scene: &Scene) -> Outcome {
+    let signals = [libc::SIGUSR2, 40];
+    let mut run = scene.launch(&[], "report").blocking(&signals).start()?;
+    let blocked = reported(&mut run, "blocked")?;
+    let wanted = crate::harness::launch::mask(&signals);
+    ensure!(
+        blocked == wanted,
+        "blocked: {blocked:x}, should be {wanted:x}"
+    );
+    run.ends_with(0)
 }

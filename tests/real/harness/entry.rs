@@ -31,8 +31,6 @@ pub struct Entry {
     pub hide_dev: bool,
     /// Make every mount read-only.
     pub read_only: bool,
-    /// A network namespace of its own.
-    pub own_network: bool,
     /// Make descriptor 0 the controlling terminal.
     pub take_terminal: bool,
     /// `cgroup.procs` of the cgroup to enter.
@@ -66,10 +64,7 @@ pub fn start(
     // SAFETY: two descriptors just made.
     let (report, word) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
 
-    let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::SIGCHLD;
-    if entry.own_network {
-        flags |= libc::CLONE_NEWNET;
-    }
+    let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::SIGCHLD;
     // SAFETY: a fork without shared memory; the child only makes system calls on what was prepared above.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     if pid < 0 {

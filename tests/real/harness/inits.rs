@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 /// An init that stories are told about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::enum_variant_names)] // dumb-init is called so.
 pub enum Init {
     /// monopod by its own name.
     Monopod,

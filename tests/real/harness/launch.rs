@@ -205,12 +205,6 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// In a network namespace of its own, where even loopback is down.
-    pub fn without_network(mut self) -> Self {
-        self.entry.own_network = true;
-        self
-    }
-
     /// With standard input as its controlling terminal, in the foreground.
     pub fn on_terminal(mut self) -> Self {
         self.entry.take_terminal = true;

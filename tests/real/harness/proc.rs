@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Process {
     /// Its pid in the /proc that was read.
+    #[allow(dead_code)] // For messages.
     pub pid: i32,
     /// Its short name.
     pub comm: String,
     /// `R`, `S`, `T`, `Z`, …
     pub state: char,
-    /// Its parent.
-    pub parent: i32,
     /// Its process group.
     pub group: i32,
     /// The group that is in the foreground of its terminal, -1 without one.
@@ -40,8 +39,8 @@ pub fn one(dir: &Path) -> Option<Process> {
         pid: pid.parse().ok()?,
         comm: comm.to_owned(),
         state: fields.next()?.chars().next()?,
-        parent: fields.next()?.parse().ok()?,
-        group: fields.next()?.parse().ok()?,
+        // The parent stands in between.
+        group: fields.nth(1)?.parse().ok()?,
         // Session and terminal stand in between.
         foreground: fields.nth(2)?.parse().ok()?,
     })

@@ -6,7 +6,7 @@ use super::{Outcome, os_error, patience, proc, until};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const TTOU: u64 = 1 << (libc::SIGTTOU - 1);
 
@@ -27,8 +27,6 @@ pub struct Run {
     pub init: Init,
     /// What its commands say.
     pub ear: Ear,
-    /// When it was started.
-    pub started: Instant,
     /// PID 1 of the namespace: the init, or its witness.
     top: i32,
     top_handle: OwnedFd,
@@ -57,7 +55,6 @@ impl Run {
             pid: top,
             init,
             ear,
-            started: Instant::now(),
             top,
             // SAFETY: a descriptor just made.
             top_handle: unsafe { OwnedFd::from_raw_fd(handle as i32) },

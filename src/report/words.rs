@@ -4,7 +4,7 @@
 //! person should act on, `error` for why there is no command.
 
 use crate::machine::{Ending, Happening, Stage, Unstartable};
-use crate::plan::{ExitCode, Plan, ProgramId};
+use crate::plan::{ExitCode, Plan, ProgramId, Signal};
 use log::Level;
 use nix::errno::Errno;
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub fn say(happening: &Happening, plan: &Plan) {
 pub fn level(happening: &Happening) -> Level {
     match happening {
         Happening::CannotStart(..) | Happening::StepFailed(..) => Level::Error,
-        Happening::Ended(_, Ending::Killed(_), false)
-        | Happening::StepRests(..)
+        Happening::Ended(_, Ending::Killed(signal), false) if is_trouble(*signal) => Level::Warn,
+        Happening::StepRests(..)
         | Happening::PreStopFailed(..)
         | Happening::PreStopOverran(_)
         | Happening::GraceOver
@@ -37,6 +37,24 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HelperLost => Level::Info,
         Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
     }
+}
+
+/// Whether a death by this signal is news by itself. Ctrl-C, a hangup or `kill` are what somebody wanted; these are the
+/// kernel's verdict on the program (the out-of-memory killer's too), or somebody's who had lost patience.
+fn is_trouble(signal: Signal) -> bool {
+    matches!(
+        signal.number(),
+        libc::SIGKILL
+            | libc::SIGILL
+            | libc::SIGTRAP
+            | libc::SIGABRT
+            | libc::SIGBUS
+            | libc::SIGFPE
+            | libc::SIGSEGV
+            | libc::SIGXCPU
+            | libc::SIGXFSZ
+            | libc::SIGSYS
+    )
 }
 
 /// What, who, why; and what to do, where that helps.
@@ -144,7 +162,7 @@ fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Mask, Passthrough, Placement, Program, Signal, Stdin, Target,
+        Conduct, Environment, ExitMap, Mask, Passthrough, Placement, Program, Stdin, Target,
     };
 
     fn plan(file: &str) -> Plan {
@@ -207,12 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_that_nobody_asked_for_is_worth_a_warning_and_one_that_was_asked_for_is_not() {
-        let end = |asked| Happening::Ended(ProgramId(0), Ending::Killed(Signal::KILL), asked);
-        assert_eq!(level(&end(false)), Level::Warn);
-        assert_eq!(level(&end(true)), Level::Info);
+    fn a_death_is_worth_a_warning_if_nobody_asked_for_it_and_ctrl_c_does_not_explain_it() {
+        let death = |signal, asked| Happening::Ended(ProgramId(0), Ending::Killed(signal), asked);
+        assert_eq!(level(&death(Signal::KILL, false)), Level::Warn);
+        assert_eq!(level(&death(Signal::KILL, true)), Level::Info);
+        assert_eq!(level(&death(Signal::INT, false)), Level::Info);
         assert_eq!(
-            words(&end(false), &plan("web")),
+            words(&death(Signal::KILL, false), &plan("web")),
             "web was killed by SIGKILL"
         );
     }

@@ -1,7 +1,7 @@
 //! What tini, dumb-init and catatonit do: start the command, hand on signals, reap, leave at once with its code.
 //!
 //! No grace, no steps, no endpoint, and no `if tini` anywhere: the grammars in `cli` fill in
-//! [`plan::Passthrough`](crate::plan::Passthrough), and every difference between the three is a field of it.
+//! [`crate::plan::Passthrough`], and every difference between the three is a field of it.
 //!
 //! What surprised us: a signal that comes before the command was started needs no special care. The command is started
 //! and struck in the same turn, and a fresh process takes the signal with its default action before its first word.

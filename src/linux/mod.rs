@@ -1,7 +1,7 @@
 //! PID 1's hands: all its system calls but those of the line to the helper.
 //!
-//! This room must never decide what a fact means for a container, and never block but in [`wait`]. It reads top down:
-//! [`run`], then the loop in [`core`].
+//! This room must never decide what a fact means for a container, and never block but in `wait`. It reads top down:
+//! [`run`], then the loop in `core`.
 
 mod clock;
 mod core;

@@ -20,7 +20,7 @@ use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Called by the C library.
@@ -130,13 +130,20 @@ fn probe(request: &cli::ProbeRequest) -> ExitCode {
 /// More than this is no environment: the kernel takes 2 MiB of arguments and variables together at most (execve(2)).
 const LARGEST_FILE_BYTES: u64 = 1 << 20;
 
-/// Never waits for a writer (a FIFO) and never reads without end (/dev/zero): PID 1 does not hear SIGTERM yet.
+/// Regular files and devices only: PID 1 does not hear SIGTERM yet, so it must not wait for a writer, and half of what
+/// comes through a pipe is worse than a fault.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = std::fs::File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(io::Error::other(
+            "it is a pipe, and only files are read; write it to a file first",
+        ));
+    }
     file.take(LARGEST_FILE_BYTES + 1)
         .read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST_FILE_BYTES {

@@ -147,7 +147,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
             pre_stop,
             grace,
             drain,
-            stop_signal: said.last(&flags::STOP_SIGNAL, values::signal),
+            stop_signal: said.last(&flags::STOP_SIGNAL, values::stop_signal),
             remap_exit,
         }),
         health: said.last(&flags::HEALTH, values::address),

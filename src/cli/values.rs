@@ -99,6 +99,19 @@ pub(super) fn signal(value: &OsStr) -> Result<Signal, String> {
     })
 }
 
+/// A signal that can end a process. One that its receiver never sees as a stop would cost every stop its whole grace.
+pub(super) fn stop_signal(value: &OsStr) -> Result<Signal, String> {
+    let signal = signal(value)?;
+    let is_stop = signal == Signal::KILL
+        || (Signal::forwardable().any(|known| known == signal) && signal != Signal::CONT);
+    is_stop.then_some(signal).ok_or_else(|| {
+        format!(
+            "{} stops nothing; write for example SIGTERM, QUIT or WINCH",
+            quoted(value)
+        )
+    })
+}
+
 /// `:9110`, `9110`, `127.0.0.1:9110`, `[::1]:9110`, `localhost:9110`. Port 0 is refused: nobody could find it.
 pub(super) fn address(value: &OsStr) -> Result<HealthAddress, String> {
     let text = text(value);

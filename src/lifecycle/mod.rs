@@ -99,7 +99,7 @@ impl Pod {
                 if let Some(program) = self.program_of(run) {
                     actions.push(Action::Say(Happening::CannotStart(program, why)));
                 }
-                self.hear_over(now, run, Ending::Exited(why.code()), actions);
+                self.hear_over(now, run, Ending::Exited(why.code()), false, actions);
             }
             Fact::Ended(run, ending) => {
                 if self.main() == Some(run) {
@@ -107,12 +107,14 @@ impl Pod {
                     let program = self.conduct.main;
                     actions.push(Action::Say(Happening::Ended(program, ending, asked)));
                 }
-                self.hear_over(now, run, ending, actions);
+                self.hear_over(now, run, ending, true, actions);
             }
             Fact::OrphanReaped { pid, ending } => {
                 actions.push(Action::Say(Happening::OrphanReaped(pid, ending)));
             }
             Fact::Signalled(signal, sender) => self.hear_signal(now, signal, sender, actions),
+            // SIGKILL to all was meant for the helper too.
+            Fact::HelperLost | Fact::HelperUnstartable(_) if self.is_killing() => {}
             Fact::HelperLost | Fact::HelperUnstartable(_) => {
                 self.attendant.hear(now, fact, actions);
             }
@@ -121,8 +123,15 @@ impl Pod {
         }
     }
 
-    /// A run is over, or never was.
-    fn hear_over(&mut self, now: Time, run: RunId, ending: Ending, actions: &mut Vec<Action>) {
+    /// A run is over; or, if not `ran`, never was: then why not was said, and how it ended is no news.
+    fn hear_over(
+        &mut self,
+        now: Time,
+        run: RunId,
+        ending: Ending,
+        ran: bool,
+        actions: &mut Vec<Action>,
+    ) {
         if self.main() == Some(run) {
             let code = self.conduct.remap_exit.apply(ending.code());
             match &mut self.phase {
@@ -139,26 +148,29 @@ impl Pod {
                 }
             }
         } else if self.steps.live() == Some(run) {
-            self.hear_step_over(now, ending, actions);
+            self.hear_step_over(now, ending, ran, actions);
         } else if let Phase::Stopping { stop, .. } = &mut self.phase
             && let Some(program) = stop.end_hook(run)
+            && ran
             && !ending.is_success()
         {
             actions.push(Action::Say(Happening::PreStopFailed(program, ending)));
         }
     }
 
-    fn hear_step_over(&mut self, now: Time, ending: Ending, actions: &mut Vec<Action>) {
+    fn hear_step_over(&mut self, now: Time, ending: Ending, ran: bool, out: &mut Vec<Action>) {
         let Some(program) = self.steps.current() else {
             return;
         };
         let end = self.steps.end(now, ending);
-        actions.push(Action::Say(match (&self.phase, end) {
-            (Phase::Init, StepEnd::Succeeded) => Happening::StepDone(program),
-            (Phase::Init, StepEnd::Rests(rest)) => Happening::StepRests(program, rest),
-            (Phase::Init, StepEnd::Failed) => Happening::StepFailed(program, ending),
-            _ => Happening::Ended(program, ending, true),
-        }));
+        let news = match (&self.phase, end) {
+            (Phase::Init, StepEnd::Rests(rest)) => Some(Happening::StepRests(program, rest)),
+            _ if !ran => None,
+            (Phase::Init, StepEnd::Succeeded) => Some(Happening::StepDone(program)),
+            (Phase::Init, StepEnd::Failed) => Some(Happening::StepFailed(program, ending)),
+            _ => Some(Happening::Ended(program, ending, true)),
+        };
+        out.extend(news.map(Action::Say));
     }
 
     fn hear_signal(&mut self, now: Time, signal: Signal, sender: Sender, out: &mut Vec<Action>) {
@@ -208,8 +220,7 @@ impl Pod {
     }
 
     fn settle(&mut self, now: Time, emptied: bool, actions: &mut Vec<Action>) {
-        let killing = matches!(&self.phase, Phase::Sweeping { sweep, .. } if sweep.is_killing());
-        if !killing {
+        if !self.is_killing() {
             self.attendant.settle(now, actions);
         }
         // Before signals are handed on: what starts in this turn is the one to get them.
@@ -282,6 +293,10 @@ impl Pod {
             Some(run) => Action::Strike(run, Target::Process, *signal),
             None => Action::Say(Happening::SignalDropped(*signal)),
         }));
+    }
+
+    fn is_killing(&self) -> bool {
+        matches!(&self.phase, Phase::Sweeping { sweep, .. } if sweep.is_killing())
     }
 
     fn sweep(&mut self, code: ExitCode, kill_at: Time) {

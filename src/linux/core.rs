@@ -9,6 +9,7 @@
 //! more than once.
 
 use super::clock::Clock;
+use super::guests::Guests;
 use super::perform::Performed;
 use super::runs::{Exec, Runs};
 use super::signals::{Inbox, Record};
@@ -29,6 +30,7 @@ pub struct Core<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) runs: Runs,
     pub(super) helper: Option<Helper>,
+    pub(super) guests: Guests,
     pub(super) own_pid: i32,
     terminal: Terminal,
     clock: Clock,
@@ -62,12 +64,14 @@ pub struct Helper {
 impl<'a> Core<'a> {
     /// A core that has not begun. `listener` is where the helper is to serve.
     pub fn new(plan: &'a Plan, inbox: &'a Inbox, listener: Option<OwnedFd>) -> Core<'a> {
+        let own_pid = nix::unistd::getpid().as_raw();
         Core {
             plan,
             inbox,
             runs: Runs::default(),
             helper: None,
-            own_pid: nix::unistd::getpid().as_raw(),
+            guests: Guests::find(own_pid),
+            own_pid,
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
@@ -95,14 +99,17 @@ impl<'a> Core<'a> {
                 match self.perform(action) {
                     Performed::News(fact) => news.push(fact),
                     Performed::Quietly => {}
-                    Performed::Left(code) => return Some(code),
+                    Performed::Left(code) => {
+                        self.end_helper();
+                        return Some(code);
+                    }
                 }
             }
             if news.is_empty() {
                 break;
             }
             // Whether anything is left is a fact of every step; without it a refused fork would be waited for.
-            self.more_ended |= reap::reap(&mut self.runs, &mut news);
+            self.more_ended |= reap::reap(&mut self.runs, &mut self.guests, &mut news);
             facts = news;
         }
         self.runs.turn_over();
@@ -146,7 +153,7 @@ impl<'a> Core<'a> {
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
-            self.more_ended = reap::reap(&mut self.runs, &mut facts);
+            self.more_ended = reap::reap(&mut self.runs, &mut self.guests, &mut facts);
         }
         self.hear_helper(&mut facts);
         facts.extend(signals);
@@ -202,6 +209,15 @@ impl<'a> Core<'a> {
         let (pid, link) = net::fork_helper(listener.as_fd(), self.own_pid)?;
         self.helper = Some(Helper { pid, link });
         Ok(())
+    }
+
+    /// Before leaving, or whoever starts us again at once finds the port still taken. PID 1 takes all with it.
+    fn end_helper(&mut self) {
+        if self.own_pid != 1 {
+            self.dying
+                .extend(self.helper.take().map(|helper| helper.pid));
+            self.dying.drain(..).for_each(net::end);
+        }
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {

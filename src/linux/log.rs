@@ -14,7 +14,7 @@ pub fn open(settings: &LogSettings) {
     let opened = env_logger::Builder::new()
         .filter_level(settings.level)
         .format(move |out, record| line(out, record, voice, pid))
-        .target(Target::Pipe(Box::new(Stderr)))
+        .target(Target::Pipe(Box::new(Stderr::default())))
         .try_init();
     if opened.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
@@ -24,7 +24,9 @@ pub fn open(settings: &LogSettings) {
 }
 
 fn line(out: &mut impl Write, record: &Record, voice: Voice, pid: u32) -> io::Result<()> {
-    let (level, words) = (record.level(), record.args());
+    let level = record.level();
+    // A name may hold anything, a line break and a forged line behind it too.
+    let words = record.args().to_string().replace(char::is_control, "?");
     match voice {
         Voice::Text => writeln!(
             out,
@@ -45,7 +47,7 @@ fn line(out: &mut impl Write, record: &Record, voice: Voice, pid: u32) -> io::Re
         Voice::Json => {
             let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
             let level = level.as_str().to_ascii_lowercase();
-            let line = serde_json::json!({"time": time, "level": level, "msg": words.to_string()});
+            let line = serde_json::json!({"time": time, "level": level, "msg": words});
             writeln!(out, "{line}")
         }
     }

@@ -6,6 +6,8 @@
 mod clock;
 mod core;
 mod everyone;
+mod family;
+mod guests;
 mod log;
 mod perform;
 mod reap;

@@ -25,8 +25,9 @@ impl Core<'_> {
             Action::Start(run, program) => return self.start(run, program),
             Action::Strike(run, target, signal) => self.strike(run, target, signal),
             Action::StrikeAll(signal) => {
-                let spared = self.helper.as_ref().map(|helper| helper.pid);
-                everyone::strike(signal, self.own_pid, spared, &mut self.runs);
+                let mut spared = self.guests.pids().to_vec();
+                spared.extend(self.helper.as_ref().map(|helper| helper.pid));
+                everyone::strike(signal, self.own_pid, &spared, &mut self.runs);
             }
             Action::StartHelper => return self.start_helper(),
             // SAFETY: plain numbers.

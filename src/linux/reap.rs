@@ -3,6 +3,7 @@
 //! libc's `waitid`, because nix cannot name a real-time signal: it answers EINVAL *after* the child was collected, and
 //! the pid is lost. One call a child; SIGCHLD is only a reason to look, as many ends may come as one.
 
+use super::guests::Guests;
 use super::runs::{Entry, Exec, Runs};
 use super::spawn;
 use crate::machine::{Ending, Fact};
@@ -12,15 +13,22 @@ use std::mem;
 /// Ends in one turn. It bounds the time until a signal is heard during an orphan storm: 64 ends take about 50 µs.
 const MOST_PER_TURN: usize = 64;
 
-/// Collects up to a turn's worth. True if there may be more.
-pub fn reap(runs: &mut Runs, facts: &mut Vec<Fact>) -> bool {
+/// Collects up to a turn's worth. True if there may be more. `guests` are children that were there before us: their ends
+/// are no news, and when only they are left nothing is.
+pub fn reap(runs: &mut Runs, guests: &mut Guests, facts: &mut Vec<Fact>) -> bool {
     for _ in 0..MOST_PER_TURN {
         match collect_one() {
             Collected::One(pid, ending) => match runs.end(pid) {
                 Some(entry) => tell_end(entry, ending, facts),
+                None if guests.leave(pid) => {}
                 None => facts.push(Fact::OrphanReaped { pid, ending }),
             },
-            Collected::NoneEnded => return false,
+            Collected::NoneEnded => {
+                if runs.is_empty() && guests.are_alone() {
+                    facts.push(Fact::Emptied);
+                }
+                return false;
+            }
             Collected::NoneLeft => {
                 facts.push(Fact::Emptied);
                 return false;

@@ -216,6 +216,9 @@ unsafe fn strings<'a>(array: *const *const libc::c_char) -> &'a [*const libc::c_
 
 /// Whether a program that exec called missing is there: then it is its interpreter that is missing.
 fn is_there(file: &CStr) -> bool {
+    if file.is_empty() {
+        return false;
+    }
     let file = Path::new(std::ffi::OsStr::from_bytes(file.to_bytes()));
     if file.as_os_str().as_bytes().contains(&b'/') {
         return file.exists();

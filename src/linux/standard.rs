@@ -29,35 +29,26 @@ pub fn fill_holes() {
 
 /// Standard error for the log.
 #[derive(Debug, Default)]
-pub struct Stderr;
+pub struct Stderr {
+    /// Lines that were dropped since the last one that was written.
+    lost: u64,
+}
 
 impl io::Write for Stderr {
-    /// Writes at once or not at all; says that all was written in either case, for nobody could do better.
+    /// Writes at once or not at all; says that all was written in either case, for nobody could do better. What was
+    /// dropped is counted, and told before the next line that finds room.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let cut = &line[..line.len().min(LONGEST_LINE_BYTES)];
-        let part = libc::iovec {
-            iov_base: cut.as_ptr().cast_mut().cast(),
-            iov_len: cut.len(),
-        };
-        // Offset -1 is "as write does"; on 64-bit machines it is one argument and the high half is not looked at.
-        //
-        // SAFETY: the slice outlives the call, which only reads it.
-        let written = unsafe {
-            libc::syscall(
-                libc::SYS_pwritev2,
-                2_usize,
-                &raw const part,
-                1_usize,
-                -1_isize,
-                -1_isize,
-                libc::RWF_NOWAIT as usize,
-            )
-        };
-        // Terminals and kernels before 6.4 know no RWF_NOWAIT. There, ask first: the gap that is left is the width of
-        // two system calls.
-        if written < 0 && nix::errno::Errno::last() == nix::errno::Errno::EOPNOTSUPP && has_room() {
-            // SAFETY: as above.
-            unsafe { libc::write(2, cut.as_ptr().cast(), cut.len()) };
+        if self.lost > 0 {
+            let notice = format!(
+                "monopod: warn: nobody read here, and {} log lines were lost\n",
+                self.lost
+            );
+            if write_at_once(notice.as_bytes()) {
+                self.lost = 0;
+            }
+        }
+        if self.lost > 0 || !write_at_once(line) {
+            self.lost += 1;
         }
         Ok(line.len())
     }
@@ -65,6 +56,35 @@ impl io::Write for Stderr {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn write_at_once(line: &[u8]) -> bool {
+    let cut = &line[..line.len().min(LONGEST_LINE_BYTES)];
+    let part = libc::iovec {
+        iov_base: cut.as_ptr().cast_mut().cast(),
+        iov_len: cut.len(),
+    };
+    // Offset -1 is "as write does"; on 64-bit machines it is one argument and the high half is not looked at.
+    //
+    // SAFETY: the slice outlives the call, which only reads it.
+    let mut written = unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            2_usize,
+            &raw const part,
+            1_usize,
+            -1_isize,
+            -1_isize,
+            libc::RWF_NOWAIT as usize,
+        )
+    };
+    // Terminals and kernels before 6.4 know no RWF_NOWAIT. There, ask first: the gap that is left is the width of two
+    // system calls.
+    if written < 0 && nix::errno::Errno::last() == nix::errno::Errno::EOPNOTSUPP && has_room() {
+        // SAFETY: as above.
+        written = unsafe { libc::write(2, cut.as_ptr().cast(), cut.len()) } as libc::c_long;
+    }
+    written >= 0
 }
 
 fn has_room() -> bool {

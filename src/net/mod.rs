@@ -41,6 +41,10 @@ const UNFIT: u8 = 1;
 /// The exit code of a helper that panicked; the number that a Rust program leaves with after a panic.
 const PANICKED: u8 = 101;
 
+/// How long a leaving core waits between two looks at its helper, in milliseconds, and how often it looks.
+const END_REST_MS: libc::c_int = 1;
+const END_TRIES: u32 = 200;
+
 /// Forks a helper that serves on `listener` and asks over the link. Gives its pid and the core's end. `core` is the
 /// caller's own pid, as its children see it.
 ///
@@ -113,6 +117,18 @@ pub fn collect(pid: libc::pid_t) -> bool {
     // SAFETY: two numbers.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     wait_for(pid) != 0
+}
+
+/// Ends a helper and sees it gone, for a core that leaves. Waits for it, but not for ever: a process that was killed
+/// needs a fraction of a millisecond, and one that the kernel cannot end must not keep the core.
+pub fn end(pid: libc::pid_t) {
+    for _ in 0..END_TRIES {
+        if collect(pid) {
+            return;
+        }
+        // SAFETY: no descriptors, so nothing is read or written; a sleep.
+        unsafe { libc::poll(std::ptr::null_mut(), 0, END_REST_MS) };
+    }
 }
 
 /// waitpid(2) for helpers: the pid that was collected, 0 if it lives, -1 if there is none.

@@ -102,7 +102,7 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         }
         Happening::GraceOver => "the grace is over: SIGKILL to all that is left".to_owned(),
         Happening::LeftBehind => {
-            "a process did not die of SIGKILL (it waits in the kernel); leaving without it"
+            "something is left that SIGKILL did not end: out of reach (another user's, or hidden), or stuck in the kernel; leaving without it"
                 .to_owned()
         }
         Happening::SignalDropped(signal) => {
@@ -135,6 +135,7 @@ fn reason(why: Unstartable, file: &str) -> String {
         (Stage::Interpreter, _) => {
             format!("{file} is there, but the interpreter or dynamic loader that it names is not")
         }
+        (Stage::Exec, _) if file.is_empty() => "the command's name is empty".to_owned(),
         (Stage::Exec, Errno::ENOENT) if !file.contains('/') => format!("no {file} in PATH"),
         (Stage::Exec, Errno::EACCES) => format!("{file}: permission denied (is it executable?)"),
         (Stage::Exec, Errno::ENOEXEC) => {
@@ -146,9 +147,9 @@ fn reason(why: Unstartable, file: &str) -> String {
 
 fn no_process(errno: Errno) -> String {
     match errno {
-        Errno::EAGAIN => "no process is to be had; is the pids limit reached?".to_owned(),
+        Errno::EAGAIN => "no process is to be had (is the pids limit reached?)".to_owned(),
         _ => format!(
-            "no process is to be had: {}",
+            "no process can be made: {}",
             errno.desc().to_ascii_lowercase()
         ),
     }

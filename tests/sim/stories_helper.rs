@@ -188,7 +188,6 @@ fn the_helper_is_replaced_while_it_drains_and_while_stragglers_go_but_not_while_
             80s > say: grace is over
             80s > SIGKILL to all
             80s < the helper is gone
-            80s > say: the helper is lost
             80.05s > SIGKILL to all
             80.1s > SIGKILL to all
             80.15s > SIGKILL to all

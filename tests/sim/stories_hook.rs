@@ -212,7 +212,6 @@ fn a_hook_that_cannot_be_started_changes_nothing() {
             60s = not ready
             60s < hook cannot start: Exec says 2
             60s > say: hook cannot start: Exec says 2
-            60s > say: hook failed, it exited 127
             60s > SIGTERM to web
             61s < web exited 0
             61s < nothing is left

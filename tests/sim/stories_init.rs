@@ -311,7 +311,6 @@ fn s157_a_step_that_is_not_there_is_tried_again_and_ends_in_127() {
             10s < migrate cannot start: Exec says 2
             10s < nothing is left
             10s > say: migrate cannot start: Exec says 2
-            10s > say: migrate failed, it exited 127
             10s > leave with 127
             ",
         );

@@ -12,7 +12,9 @@
 //!    capability that is still there, for a root that has no uid 65534 to go to.
 //! 7. **Die with the core, again**: a change of user clears that wish.
 //! 8. **No new privileges**, and **limits**: last, because a limit can only make the other steps fail.
-//! 9. **Not dumpable**: the application may well run as uid 65534 too, and must not be able to trace its own judge.
+//! 9. **The environment** that the container was started with, where secrets are: wiped, for this process is a copy of the
+//!    core. What the plan holds (`--env-file`, arguments) is not; the steps before keep others from reading it.
+//! 10. **Not dumpable**: the application may well run as uid 65534 too, and must not be able to trace its own judge.
 //!
 //! Every step but two may be refused (a uid without rights, a strict seccomp profile) and the helper serves all the same:
 //! a container without health endpoints is worse than a helper with a right too many. What was refused is returned, not
@@ -106,6 +108,7 @@ pub fn enter(
         limit(Resource::RLIMIT_AS, ADDRESS_SPACE),
     );
     jail.note("a limit on processes", limit(Resource::RLIMIT_NPROC, 0));
+    wipe_environment();
     jail.note("not being dumpable", prctl::set_dumpable(false));
     Ok((jail, listener, line))
 }
@@ -196,6 +199,22 @@ fn drop_capabilities() -> Result<(), Errno> {
     // SAFETY: the kernel reads one header and two triples, which is what there is; the layout is capget(2)'s.
     let outcome = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
     Errno::result(outcome).map(drop)
+}
+
+/// Overwrites every variable with zeroes, where the kernel put it.
+fn wipe_environment() {
+    unsafe extern "C" {
+        static environ: *const *mut libc::c_char;
+    }
+    // SAFETY: the C library's array of strings with a null pointer at its end. This process has one thread, reads no
+    // variable from here on, and was given a writable copy of the strings by the kernel.
+    unsafe {
+        let mut place = environ;
+        while !place.is_null() && !(*place).is_null() {
+            libc::memset((*place).cast(), 0, libc::strlen(*place));
+            place = place.add(1);
+        }
+    }
 }
 
 /// Lowers both limits; one that is lower already stays.

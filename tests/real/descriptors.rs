@@ -197,7 +197,7 @@ fn works<'a>(scene: &'a Scene, world: fn(Launch<'a>) -> Launch<'a>) -> Outcome {
     words.sort();
     ensure!(words == ["orphan", "ready"], "heard {words:?}");
     until("the orphan is reaped", patience(), || {
-        Ok((proc::children(run.pid)?.len() == 1).then_some(()))
+        Ok((run.scripts()?.len() == 1).then_some(()))
     })?;
     run.signal(libc::SIGUSR2)?;
     run.ear.expect_next("sig 12")?;

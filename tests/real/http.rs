@@ -1,8 +1,9 @@
 //! The least that a client of the health endpoints must be, for honest questions and for dishonest ones.
 
 use crate::harness::Outcome;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// Longer than any probe waits; the stories have deadlines of their own.
@@ -19,12 +20,23 @@ pub struct Answer {
     pub body: String,
 }
 
-/// A port of the loopback address that nobody had a moment ago.
+/// A port of the loopback address at which nobody listens. From below the range that the kernel hands out to clients, and
+/// each only once: a port that was free a moment ago is soon somebody's again. Asked by connecting, because a socket
+/// bound for a try would live on for a moment in whatever another thread is just forking.
 pub fn free_port() -> Outcome<u16> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|why| format!("no free port: {why}"))
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..10_000 {
+        // Two suites on one machine begin at different places.
+        let place = NEXT
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(std::process::id() as u16);
+        let port = 12_000 + place % 20_000;
+        match connect(port) {
+            Err(why) if why.kind() == ErrorKind::ConnectionRefused => return Ok(port),
+            _ => {}
+        }
+    }
+    Err("no free port".to_owned())
 }
 
 /// A connection to the port.

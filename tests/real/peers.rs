@@ -87,7 +87,21 @@ const KNOWN: &[(&str, &[Init], &str)] = &[
         &[Tini, TiniStatic, Catatonit],
         "stays there and pins the mount",
     ),
-    ("it works without /dev/null", &[], ""),
+    (
+        "after SIGTERM a background process that needs a second gets it, and not more",
+        &[Tini, TiniStatic, DumbInit, Catatonit],
+        "leaves with the command, and the kernel kills the rest",
+    ),
+    (
+        "after SIGTERM so does one that has left for a session of its own",
+        &[Tini, TiniStatic, DumbInit, Catatonit],
+        "leaves with the command, and the kernel kills the rest",
+    ),
+    (
+        "an idle init does not wake up",
+        &[Tini, TiniStatic],
+        "looks around once a second",
+    ),
     (
         "Ctrl-Z, bg, fg and Ctrl-C work in a shell on the terminal",
         &[Catatonit],

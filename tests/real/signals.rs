@@ -319,7 +319,7 @@ fn from_inside(scene: &Scene) -> Outcome {
 fn stops_itself(scene: &Scene) -> Outcome {
     let mut run = scene.launch(&[], "say up die 19").start()?;
     run.ear.expect("up")?;
-    let command = *proc::children(run.pid)?.first().ok_or("no command")?;
+    let command = *run.scripts()?.first().ok_or("no command")?;
     until("the command is stopped", patience(), || {
         Ok(proc::one(&proc::dir(command)).filter(|process| process.state == 'T'))
     })?;

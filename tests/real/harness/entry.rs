@@ -238,14 +238,23 @@ fn enter(
         // The change of uid took the parent-death signal away.
         must!(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL));
     }
+    // The bare call: glibc's refuses signals 32 and 33, which its posix_spawn (cargo's, that is) hands on as ignored. All
+    // zeros is the default disposition on every machine, with an empty mask and no flags.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        let wish = if entry.ignored & (1 << (signal - 1)) != 0 {
-            libc::SIG_IGN
-        } else {
-            libc::SIG_DFL
-        };
-        // SAFETY: KILL, STOP and the C library's own are refused, which is right.
-        unsafe { libc::signal(signal, wish) };
+        // SAFETY: reads a sigaction of the kernel's, which is not longer than this. KILL and STOP are refused, rightly.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                ptr::null::<u64>(),
+                size_of::<u64>(),
+            );
+            if entry.ignored & (1 << (signal - 1)) != 0 {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+        }
     }
     let blocked = entry.blocked;
     must!(libc::syscall(

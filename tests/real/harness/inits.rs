@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 pub enum Init {
     /// monopod by its own name.
     Monopod,
+    /// The same with endpoints: it sleeps in another system call, and has a helper.
+    Serving,
     /// monopod through a link named `tini`.
     AsTini,
     /// monopod through a link named `dumb-init`.
@@ -31,8 +33,9 @@ pub enum Init {
 
 impl Init {
     /// All of them.
-    pub const ALL: [Init; 8] = [
+    pub const ALL: [Init; 9] = [
         Init::Monopod,
+        Init::Serving,
         Init::AsTini,
         Init::AsDumbInit,
         Init::AsCatatonit,
@@ -59,6 +62,7 @@ impl Init {
     pub fn name(self) -> &'static str {
         match self {
             Init::Monopod => "monopod",
+            Init::Serving => "monopod --health",
             Init::AsTini => "monopod as tini",
             Init::AsDumbInit => "monopod as dumb-init",
             Init::AsCatatonit => "monopod as catatonit",
@@ -74,15 +78,10 @@ impl Init {
         Init::OURS.contains(&self)
     }
 
-    /// Whether it is tini or behaves as tini.
-    pub fn is_tini(self) -> bool {
-        Init::TINIS.contains(&self)
-    }
-
     /// Its executable, if this machine has it.
     pub fn path(self) -> Option<PathBuf> {
         match self {
-            Init::Monopod => Some(monopod().to_path_buf()),
+            Init::Monopod | Init::Serving => Some(monopod().to_path_buf()),
             Init::AsTini => Some(link("tini")),
             Init::AsDumbInit => Some(link("dumb-init")),
             Init::AsCatatonit => Some(link("catatonit")),

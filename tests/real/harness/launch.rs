@@ -28,7 +28,6 @@ pub enum Stdio {
 /// A world and an init, not yet started.
 pub struct Launch<'a> {
     scene: &'a Scene,
-    init: Init,
     argv: Vec<CString>,
     environment: Vec<CString>,
     witnessed: bool,
@@ -51,7 +50,13 @@ impl<'a> Launch<'a> {
 
     /// This init before a command.
     pub fn command(scene: &'a Scene, init: Init, flags: &[&str], command: &[&str]) -> Launch<'a> {
+        let address;
         let mut words = flags.to_vec();
+        if init == Init::Serving {
+            // A port that nobody can have is as good a fault as any for a machine without free ports.
+            address = format!("127.0.0.1:{}", crate::http::free_port().unwrap_or(0));
+            words.extend(["--health", &address]);
+        }
         if !command.is_empty() {
             words.push("--");
             words.extend(command);
@@ -90,7 +95,6 @@ impl<'a> Launch<'a> {
         argv.extend(words.iter().map(|word| c_string(OsStr::new(word))));
         Launch {
             scene,
-            init,
             argv,
             environment: vec![c_string(OsStr::new("PATH=/usr/sbin:/usr/bin:/sbin:/bin"))],
             witnessed: false,
@@ -246,7 +250,7 @@ impl<'a> Launch<'a> {
         };
         self.entry.cwd = self.cwd;
         let pid = entry::start(&self.argv, &self.environment, &descriptors, &self.entry)?;
-        Run::new(self.init, pid, ear, witness, stdout, stderr)
+        Run::new(pid, ear, witness, stdout, stderr)
     }
 
     fn put_under_witness(&mut self) -> Outcome<Ear> {

@@ -76,6 +76,12 @@ pub fn number(pid: i32, field: &str) -> Outcome<u64> {
         .map_err(|why| format!("{field} is {value:?}: {why}"))
 }
 
+/// The number of the system call that a process sleeps in, if it sleeps in one.
+pub fn system_call(pid: i32) -> Option<libc::c_long> {
+    let text = std::fs::read_to_string(dir(pid).join("syscall")).ok()?;
+    text.split(' ').next()?.trim().parse().ok()
+}
+
 /// The children of a process, as pids of the host.
 pub fn children(pid: i32) -> Outcome<Vec<i32>> {
     let path = dir(pid).join(format!("task/{pid}/children"));

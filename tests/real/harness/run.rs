@@ -1,14 +1,11 @@
 //! An init that was started: talk to it, look at it, wait for its end. Dropped, it is killed with all that it holds.
 
 use super::ear::Ear;
-use super::inits::Init;
 use super::{Outcome, os_error, patience, proc, until};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
-
-const TTOU: u64 = 1 << (libc::SIGTTOU - 1);
 
 /// How an init ended, as its parent sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +20,6 @@ pub enum End {
 pub struct Run {
     /// The init's pid as the host sees it.
     pub pid: i32,
-    /// Which one it is.
-    pub init: Init,
     /// What its commands say.
     pub ear: Ear,
     /// PID 1 of the namespace: the init, or its witness.
@@ -39,7 +34,6 @@ pub struct Run {
 impl Run {
     /// Takes over what was just started as PID 1 of its namespace.
     pub fn new(
-        init: Init,
         top: i32,
         ear: Ear,
         witness: Option<Ear>,
@@ -53,7 +47,6 @@ impl Run {
         }
         let mut run = Run {
             pid: top,
-            init,
             ear,
             top,
             // SAFETY: a descriptor just made.
@@ -69,7 +62,8 @@ impl Run {
                 .strip_prefix("minding ")
                 .and_then(|pid| pid.parse().ok())
                 .ok_or_else(|| format!("the witness said {minding:?}"))?;
-            run.pid = run.host_pid(inner)?;
+            // It may have ended already and been reaped by its witness; then this is nobody's pid.
+            run.pid = run.host_pid(inner).unwrap_or(i32::MAX);
         }
         Ok(run)
     }
@@ -88,14 +82,14 @@ impl Run {
         }
     }
 
-    /// Waits until the init blocks or catches the signal: until then the kernel keeps it from a PID 1. An init that
-    /// sleeps in sigtimedwait shows its blocked set as empty; the one that does, tini, can be told by TTOU ignored.
+    /// Waits until the init blocks or catches the signal: until then the kernel keeps it from a PID 1. One that sleeps in
+    /// sigtimedwait shows what it waits for as neither.
     pub fn hears(&self, signal: i32) -> Outcome {
-        let bits = 1 << (signal - 1);
+        let bit = 1 << (signal - 1);
         until("the init has its ears open", patience(), || {
             let open = proc::signals(self.pid, "SigBlk")? | proc::signals(self.pid, "SigCgt")?;
-            let waits = self.init.is_tini() && proc::signals(self.pid, "SigIgn")? & TTOU != 0;
-            Ok((open & bits != 0 || waits).then_some(()))
+            let waits = proc::system_call(self.pid) == Some(libc::SYS_rt_sigtimedwait);
+            Ok((open & bit != 0 || waits).then_some(()))
         })
     }
 
@@ -144,6 +138,15 @@ impl Run {
     /// The host pid of a process that has this pid inside.
     pub fn host_pid(&self, inner: i32) -> Outcome<i32> {
         proc::host_pid(self.top, inner)
+    }
+
+    /// The host pids of the init's children that follow a script: all but the helper.
+    pub fn scripts(&self) -> Outcome<Vec<i32>> {
+        let mut children = proc::children(self.pid)?;
+        children.retain(|pid| {
+            proc::one(&proc::dir(*pid)).is_some_and(|process| process.comm == "child")
+        });
+        Ok(children)
     }
 
     /// The host pid of the one child of the init with this short name.

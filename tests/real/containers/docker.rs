@@ -1,0 +1,422 @@
+//! Under Docker: a daemon of our own, with its state on the suite's ground, no bridge and no firewall rules, and with
+//! `docker-init` being monopod.
+//!
+//! The daemon is started by the first story that needs it and ends with the suite. A thread of its own starts it, because
+//! the kernel's parent-death signal, which takes the daemon down if the suite is killed, is about threads.
+
+use super::{SLOW, code, make_root, output, run};
+use crate::ensure;
+use crate::harness::ear::Ear;
+use crate::harness::inits::{self, Init};
+use crate::harness::needs::Need;
+use crate::harness::{Case, Outcome, Scene, ground, os_error, patience, until};
+use crate::http;
+use crate::terminal::{Terminal, shell_with_jobs};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The stories of this file.
+pub fn cases() -> Vec<Case> {
+    let docker = |case: Case| {
+        case.needing(Need::Program("dockerd"))
+            .needing(Need::Program("docker"))
+            .needing(Need::Program("busybox"))
+    };
+    [
+        Case::own("docker run --entrypoint hands on the exit code", entrypoint),
+        Case::own(
+            "docker stop ends the command with SIGTERM, at once, and what it left too",
+            stop_container,
+        ),
+        Case::own("docker kill -s RTMIN+3 reaches the command", kill_real_time),
+        Case::own(
+            "docker's health check by monopod probe turns healthy when init is done",
+            health_check,
+        ),
+        Case::own(
+            "docker run --read-only as a uid without capabilities",
+            strict,
+        ),
+        Case::own(
+            "docker run -it: Ctrl-Z, bg, fg and Ctrl-C work in a shell",
+            interactive,
+        ),
+        Case::of(
+            &[Init::AsTini],
+            "docker version and docker info can read docker-init --version",
+            info,
+        ),
+        Case::of(
+            &[Init::AsTini],
+            "docker run --init has docker-init as PID 1",
+            init,
+        ),
+        Case::of(
+            &[Init::AsTini],
+            "docker run --init -it: Ctrl-Z, bg, fg and Ctrl-C work in a shell",
+            init_interactive,
+        ),
+    ]
+    .map(docker)
+    .into()
+}
+
+const IMAGE: &str = "monopod-test";
+
+struct Daemon {
+    stop: Sender<()>,
+    keeper: JoinHandle<()>,
+}
+
+static DAEMON: Mutex<Option<Daemon>> = Mutex::new(None);
+
+fn dir() -> PathBuf {
+    ground().join("docker")
+}
+
+/// A docker command against our daemon, which is started if it is not there.
+fn docker(words: &[&str]) -> Outcome<Command> {
+    static STARTED: OnceLock<Outcome> = OnceLock::new();
+    STARTED.get_or_init(start).clone()?;
+    Ok(client(words))
+}
+
+fn client(words: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command
+        .env("HOME", dir())
+        .arg("-H")
+        .arg(format!("unix://{}", dir().join("socket").display()))
+        .args(words);
+    command
+}
+
+fn start() -> Outcome {
+    std::fs::create_dir_all(dir()).map_err(|why| why.to_string())?;
+    // The file of the link's name is what is mounted into containers, and what is asked for its version.
+    let (stop, stopped) = channel();
+    let (tell, told) = channel();
+    let keeper = std::thread::spawn(move || keep(&tell, &stopped));
+    *DAEMON.lock().map_err(|why| why.to_string())? = Some(Daemon { stop, keeper });
+    told.recv().map_err(|why| why.to_string())??;
+    until("dockerd answers", SLOW, || {
+        Ok(output(&mut client(&["version"]))?
+            .status
+            .success()
+            .then_some(()))
+    })
+    .map_err(|why| {
+        let log = std::fs::read_to_string(dir().join("log")).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(10).collect();
+        format!("{why}; its last words, last first: {last:#?}")
+    })?;
+    make_root(&dir().join("root"))?;
+    let tar = dir().join("image.tar");
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(dir().join("root"))
+        .arg("-cf")
+        .arg(&tar)
+        .arg("."))?;
+    run(&mut client(&["import", &tar.to_string_lossy(), IMAGE])).map(drop)
+}
+
+fn keep(tell: &Sender<Outcome>, stopped: &Receiver<()>) {
+    let mut daemon = match spawn() {
+        Ok(daemon) => daemon,
+        Err(why) => return drop(tell.send(Err(why))),
+    };
+    let _ = tell.send(Ok(()));
+    // Also when the suite's end of the channel is gone.
+    let _ = stopped.recv();
+    // SAFETY: our own child, not collected yet.
+    unsafe { libc::kill(daemon.id() as libc::pid_t, libc::SIGTERM) };
+    let _ = daemon.wait();
+}
+
+fn spawn() -> Outcome<Child> {
+    let log = File::create(dir().join("log")).map_err(|why| why.to_string())?;
+    let again = log.try_clone().map_err(|why| why.to_string())?;
+    let mut command = Command::new("dockerd");
+    command
+        .arg("--data-root")
+        .arg(dir().join("data"))
+        .arg("--exec-root")
+        .arg(dir().join("exec"))
+        .arg("--pidfile")
+        .arg(dir().join("pid"))
+        .arg("--host")
+        .arg(format!("unix://{}", dir().join("socket").display()))
+        .arg("--init-path")
+        .arg(inits::link("docker-init"))
+        .args(["--bridge=none", "--iptables=false", "--config-file"])
+        .arg(dir().join("none.json"))
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(again);
+    std::fs::write(dir().join("none.json"), "{}").map_err(|why| why.to_string())?;
+    // SAFETY: one system call between fork and exec.
+    unsafe {
+        command.pre_exec(
+            || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            },
+        );
+    }
+    command.spawn().map_err(|why| format!("dockerd: {why}"))
+}
+
+/// Ends the daemon, if one was started.
+pub fn stop() {
+    let daemon = DAEMON.lock().ok().and_then(|mut daemon| daemon.take());
+    if let Some(Daemon { stop, keeper }) = daemon {
+        drop(stop);
+        let _ = keeper.join();
+    }
+}
+
+/// A container by name, removed in the end.
+struct Container(String);
+
+impl Container {
+    fn of(scene: &Scene) -> Container {
+        let name = scene.dir.to_string_lossy().replace('/', "-");
+        Container(name.trim_start_matches('-').to_owned())
+    }
+
+    /// `docker run` with what all of them need.
+    fn run(&self, flags: &[&str], command: &[&str]) -> Outcome<Command> {
+        let ground = format!("{0}:{0}", ground().display());
+        let mut words = vec![
+            "run",
+            "--name",
+            &self.0,
+            "--network",
+            "host",
+            "--volume",
+            &ground,
+        ];
+        words.extend(flags);
+        words.push(IMAGE);
+        words.extend(command);
+        docker(&words)
+    }
+
+    fn inspect(&self, format: &str) -> Outcome<String> {
+        run(&mut docker(&["inspect", "--format", format, &self.0])?)
+            .map(|text| text.trim().to_owned())
+    }
+
+    /// The host pid of its PID 1.
+    fn pid(&self) -> Outcome<i32> {
+        let pid = self.inspect("{{.State.Pid}}")?;
+        pid.parse().map_err(|why| format!("{pid:?}: {why}"))
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = output(&mut client(&["rm", "--force", &self.0]));
+    }
+}
+
+/// The words of a script, after `--`.
+fn script(scene: &Scene, script: &str) -> Vec<String> {
+    let line = format!("-- {}", scene.script_line(script));
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn words(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
+fn entrypoint(scene: &Scene) -> Outcome {
+    for wanted in [0, 7, 255] {
+        let container = Container::of(scene);
+        let command = script(scene, &format!("exit {wanted}"));
+        let status = output(&mut container.run(&["--entrypoint", "/monopod"], &words(&command))?)?;
+        ensure!(status.status.code() == Some(wanted), "{status:?}");
+    }
+    Ok(())
+}
+
+fn stop_container(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let command = script(
+        scene,
+        "orphan { setsid block 15 say up wait 15 sleep 200 say obeyed } pause",
+    );
+    run(&mut container.run(&["--detach", "--entrypoint", "/monopod"], &words(&command))?)?;
+    ear.expect("up")?;
+    let asked = Instant::now();
+    run(&mut docker(&["stop", "--time", "20", &container.0])?)?;
+    ensure!(
+        asked.elapsed() < Duration::from_secs(10),
+        "it took {:?}",
+        asked.elapsed()
+    );
+    ear.expect_next("obeyed")?;
+    let code = container.inspect("{{.State.ExitCode}}")?;
+    ensure!(code == "143", "exit code {code}");
+    Ok(())
+}
+
+fn kill_real_time(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let command = script(scene, "ears");
+    run(&mut container.run(&["--detach", "--entrypoint", "/monopod"], &words(&command))?)?;
+    ear.expect("ready")?;
+    for (name, number) in [("RTMIN+3", 37), ("HUP", 1), ("TERM", 15)] {
+        run(&mut docker(&["kill", "--signal", name, &container.0])?)?;
+        ear.expect_next(&format!("sig {number}"))?;
+    }
+    Ok(())
+}
+
+fn health_check(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let variable = format!("MONOPOD_HEALTH=127.0.0.1:{}", http::free_port()?);
+    let step = scene.script_line("block 10 say step wait 10");
+    let mut command = vec!["--init".to_owned(), step];
+    command.extend(script(scene, "say up pause"));
+    let flags = [
+        "--detach",
+        "--entrypoint",
+        "/monopod",
+        "--env",
+        &variable,
+        "--health-cmd",
+        "/monopod probe ready",
+        "--health-interval",
+        "500ms",
+        "--health-retries",
+        "1000",
+    ];
+    run(&mut container.run(&flags, &words(&command))?)?;
+    ear.expect("step")?;
+    until("docker has asked once in vain", patience(), || {
+        let failures = container.inspect("{{.State.Health.FailingStreak}}")?;
+        Ok((failures != "0").then_some(()))
+    })?;
+    run(&mut docker(&["kill", "--signal", "USR1", &container.0])?)?;
+    ear.expect("up")?;
+    until("docker calls it healthy", patience(), || {
+        Ok((container.inspect("{{.State.Health.Status}}")? == "healthy").then_some(()))
+    })
+}
+
+fn strict(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let variable = format!("MONOPOD_HEALTH=127.0.0.1:{}", http::free_port()?);
+    let command = script(scene, "orphan { say orphan } ears");
+    let flags = [
+        "--detach",
+        "--entrypoint",
+        "/monopod",
+        "--read-only",
+        "--user",
+        "12345",
+        "--cap-drop",
+        "ALL",
+        "--security-opt",
+        "no-new-privileges",
+        "--env",
+        &variable,
+    ];
+    run(&mut container.run(&flags, &words(&command))?)?;
+    ear.expect("ready")?;
+    run(&mut docker(&[
+        "exec",
+        &container.0,
+        "/monopod",
+        "probe",
+        "ready",
+    ])?)?;
+    run(&mut docker(&["kill", "--signal", "USR2", &container.0])?)?;
+    ear.expect("sig 12")
+}
+
+fn interactive_with(scene: &Scene, flags: &[&str], command: &[&str]) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let mut terminal = Terminal::new()?;
+    let mut all = vec!["--interactive", "--tty", "--env", "PS1=prompt> "];
+    all.extend(flags);
+    let mut client = container
+        .run(&all, command)?
+        .stdin(terminal.line()?)
+        .stdout(terminal.line()?)
+        .stderr(terminal.line()?)
+        .spawn()
+        .map_err(|why| why.to_string())?;
+    let outcome = shell_with_jobs(scene, &mut terminal, &mut ear, || container.pid());
+    if outcome.is_err() {
+        let _ = client.kill();
+    }
+    let code = code(&mut client);
+    outcome?;
+    ensure!(code == Ok(4), "docker run ended with {code:?}");
+    Ok(())
+}
+
+fn interactive(scene: &Scene) -> Outcome {
+    interactive_with(scene, &["--entrypoint", "/monopod"], &["/bin/sh", "-i"])
+}
+
+fn init_interactive(scene: &Scene) -> Outcome {
+    interactive_with(scene, &["--init"], &["/bin/sh", "-i"])
+}
+
+fn info(_scene: &Scene) -> Outcome {
+    let format = "{{range .Server.Components}}{{.Name}}={{.Version}} {{end}}";
+    let text = run(&mut docker(&["version", "--format", format])?)?;
+    ensure!(
+        text.split_whitespace()
+            .any(|part| part == "docker-init=0.19.0"),
+        "docker version says {text:?}; docker-init says {:?}",
+        run(Command::new(inits::link("docker-init")).arg("--version"))
+    );
+    // What the daemon cannot read it calls N/A, with a warning in its log.
+    let text = run(&mut docker(&["info"])?)?;
+    let line = text
+        .lines()
+        .find(|line| line.trim_start().starts_with("init version:"));
+    ensure!(
+        line.is_some_and(|line| !line.contains("N/A")),
+        "docker info says {line:?}"
+    );
+    Ok(())
+}
+
+fn init(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let line = scene.script_line("orphan { say orphan } ears");
+    let command: Vec<&str> = line.split(' ').collect();
+    run(&mut container.run(&["--detach", "--init"], &command)?)?;
+    ear.expect("ready")?;
+    let pid = container.pid()?;
+    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).map_err(|_| os_error("its exe"))?;
+    ensure!(exe.ends_with("docker-init"), "PID 1 is {exe:?}");
+    run(&mut docker(&["kill", "--signal", "RTMIN+3", &container.0])?)?;
+    ear.expect("sig 37")?;
+    drop(container);
+
+    let container = Container::of(scene);
+    let line = scene.script_line("exit 9");
+    let command: Vec<&str> = line.split(' ').collect();
+    let status = output(&mut container.run(&["--init"], &command)?)?;
+    ensure!(status.status.code() == Some(9), "{status:?}");
+    Ok(())
+}

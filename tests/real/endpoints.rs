@@ -2,14 +2,12 @@
 
 use crate::ensure;
 use crate::harness::inits;
-use crate::harness::run::{End, Run};
+use crate::harness::run::Run;
 use crate::harness::{Case, Outcome, Scene, patience, proc, until};
+use crate::helper::helper;
 use crate::http::{self, Answer};
-use crate::own_form::idle;
-use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The stories of this file.
@@ -37,13 +35,6 @@ pub fn cases() -> Vec<Case> {
             stopped_core,
         )
         .alone(),
-        Case::own("the helper is jailed", jailed),
-        Case::own("the helper goes with a core that is killed", helper_goes),
-        Case::own(
-            "a helper killed under load is replaced within 50 ms and the port never refuses",
-            killed_under_load,
-        )
-        .alone(),
         Case::own(
             "a port that is taken is code 1, one clear line, and nothing is run",
             port_taken,
@@ -57,10 +48,6 @@ pub fn cases() -> Vec<Case> {
             clearing_away,
         ),
         Case::own("the command sees nothing of the endpoints", nothing_seen),
-        Case::own(
-            "idle with endpoints, neither the core nor the helper wakes up",
-            idle_with_health,
-        ),
         Case::own("every address means IPv6 and IPv4", dual_stack),
         Case::own(
             "health works as a uid without a passwd entry, without /proc and on a read-only root",
@@ -84,12 +71,6 @@ pub fn serving(scene: &Scene, script: &str) -> Outcome<(Run, u16)> {
 pub fn becomes(port: u16, target: &str, status: u16) -> Outcome<Answer> {
     until(&format!("{target} is {status}"), patience(), || {
         Ok(Some(http::get(port, target)?).filter(|answer| answer.status == status))
-    })
-}
-
-fn helper(run: &Run) -> Outcome<i32> {
-    until("there is a helper", patience(), || {
-        run.child_named("monopod-net")
     })
 }
 
@@ -200,130 +181,6 @@ fn stopped_core(scene: &Scene) -> Outcome {
     becomes(port, "/livez", 200).map(drop)
 }
 
-fn jailed(scene: &Scene) -> Outcome {
-    let (run, _port) = serving(scene, "say up pause")?;
-    let helper = helper(&run)?;
-    for (field, wanted) in [
-        ("Uid", "65534\t65534\t65534\t65534"),
-        ("Gid", "65534\t65534\t65534\t65534"),
-        ("Groups", ""),
-        ("NoNewPrivs", "1"),
-        ("CapEff", "0000000000000000"),
-        ("CapPrm", "0000000000000000"),
-    ] {
-        let seen = proc::status(helper, field)?;
-        ensure!(seen == wanted, "{field} of the helper is {seen:?}");
-    }
-    // SAFETY: asks about a process by its number.
-    let (session, ours) = unsafe { (libc::getsid(helper), libc::getsid(run.pid)) };
-    ensure!(
-        session == helper && session != ours,
-        "the helper's session is {session}"
-    );
-    // The listener, the line to the core, stderr; the last connection may take a moment to go.
-    let mut open = BTreeSet::new();
-    until("the helper holds three things only", patience(), || {
-        let list =
-            std::fs::read_dir(proc::dir(helper).join("fd")).map_err(|why| why.to_string())?;
-        open = list
-            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-            .collect();
-        Ok((open.len() <= 3).then_some(()))
-    })
-    .map_err(|why| format!("{why}: {open:?}"))
-}
-
-fn helper_goes(scene: &Scene) -> Outcome {
-    let port = http::free_port()?;
-    let mut run = scene
-        .launch(&["--health", &format!("127.0.0.1:{port}")], "say up pause")
-        .not_pid_1()
-        .start()?;
-    run.ear.expect("up")?;
-    becomes(port, "/readyz", 200)?;
-    let helper = helper(&run)?;
-    run.signal(libc::SIGKILL)?;
-    ensure!(run.end()? == End::Killed(libc::SIGKILL), "{:?}", run.end()?);
-    until("the helper is gone", patience(), || {
-        let gone = proc::one(&proc::dir(helper)).is_none_or(|process| process.state == 'Z');
-        Ok(gone.then_some(()))
-    })
-}
-
-fn killed_under_load(scene: &Scene) -> Outcome {
-    let (run, port) = serving(scene, "say up pause")?;
-    let over = AtomicBool::new(false);
-    let (took, refused, asked) = std::thread::scope(|scope| {
-        let load: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| {
-                    let (mut refused, mut asked) = (0, 0);
-                    while !over.load(Ordering::Relaxed) {
-                        asked += 1;
-                        match http::connect(port) {
-                            Err(why) if why.kind() == std::io::ErrorKind::ConnectionRefused => {
-                                refused += 1
-                            }
-                            // A connection that the dead helper had accepted is lost; that is what probes retry for.
-                            _ => drop(http::get(port, "/livez")),
-                        }
-                    }
-                    (refused, asked)
-                })
-            })
-            .collect();
-        let took = kill_eight_times(&run, port);
-        over.store(true, Ordering::Relaxed);
-        let counts: Vec<(u32, u32)> = load
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .collect();
-        let (refused, asked) = counts
-            .iter()
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        (took, refused, asked)
-    });
-    let mut took = took?;
-    took.sort();
-    ensure!(
-        refused == 0,
-        "{refused} of {asked} connections were refused"
-    );
-    ensure!(
-        took[took.len() / 2] < Duration::from_millis(50),
-        "answered again after {took:?}"
-    );
-    run.lives()
-}
-
-/// Longer than monopod takes a helper for one that cannot live.
-const SOUND: Duration = Duration::from_millis(200);
-
-fn kill_eight_times(run: &Run, port: u16) -> Outcome<Vec<Duration>> {
-    let mut took = Vec::new();
-    for _ in 0..8 {
-        let victim = helper(run)?;
-        let killed = Instant::now();
-        run.signal_to(victim, libc::SIGKILL)?;
-        until("a probe is answered again", patience(), || {
-            Ok(http::get(port, "/livez")
-                .ok()
-                .filter(|answer| answer.status == 200))
-        })?;
-        took.push(killed.elapsed());
-        until("there is another helper", patience(), || {
-            Ok(run.child_named("monopod-net")?.filter(|pid| *pid != victim))
-        })?;
-        // A helper that dies young is made to wait for its replacement; this story is about sound ones.
-        let since = Instant::now();
-        until("it has served for a while", patience(), || {
-            http::expect(port, "/livez", 200)?;
-            Ok((since.elapsed() > SOUND).then_some(()))
-        })?;
-    }
-    Ok(took)
-}
-
 fn port_taken(scene: &Scene) -> Outcome {
     let taken = TcpListener::bind("127.0.0.1:0").map_err(|why| why.to_string())?;
     let port = taken.local_addr().map_err(|why| why.to_string())?.port();
@@ -403,12 +260,6 @@ fn nothing_seen(scene: &Scene) -> Outcome {
         );
     }
     Ok(())
-}
-
-fn idle_with_health(scene: &Scene) -> Outcome {
-    let (run, port) = serving(scene, "say up pause")?;
-    http::expect(port, "/livez", 200)?;
-    idle(&[run.pid, helper(&run)?])
 }
 
 fn dual_stack(scene: &Scene) -> Outcome {

@@ -22,6 +22,7 @@ mod dropin;
 mod endpoints;
 mod exits;
 mod grace;
+mod helper;
 mod hostile;
 mod http;
 mod own_form;
@@ -81,6 +82,7 @@ fn suite(mut arguments: Arguments) -> libc::c_int {
         own_form::cases(),
         dropin::cases(),
         endpoints::cases(),
+        helper::cases(),
         hostile::cases(),
         terminal::cases(),
         containers::cases(),

@@ -1,0 +1,160 @@
+//! A bug in the core is an orderly stop with exit code 70, not a dead container.
+//!
+//! Nothing in the binary can be made to panic from outside (whoever finds a way has found a bug), so this executable
+//! leads a life itself, through the library, with a machine that has one: it panics when it hears SIGUSR1.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use monopod::cli::{LogSettings, Voice};
+use monopod::lifecycle::Pod;
+use monopod::linux::{self, Inbox};
+use monopod::machine::{Action, Fact, Machine, Status};
+use monopod::plan::{
+    Conduct, Environment, ExitMap, Lifecycle, Mask, Placement, Plan, Program, ProgramId, Retries,
+    Signal, Stdin,
+};
+use monopod::time::Time;
+use std::ffi::CString;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+const VERB: &str = "__live";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, verb, script] = words.as_slice()
+        && verb == VERB
+    {
+        return live(script);
+    }
+    let trials = vec![
+        Trial::test("a_bug_is_an_orderly_stop_with_code_70", || {
+            // The one in the background proves that the stop reaches all, not the command alone.
+            let end = meet_the_bug(
+                "(trap 'echo and so do I; exit 0' TERM; echo ready; while :; do sleep 0.05; done) &
+                 trap 'echo I may finish; exit 3' TERM; echo ready; while :; do sleep 0.05; done",
+            )?;
+            expect(end.code, Some(70), &end)?;
+            expect(end.said.contains("I may finish"), true, &end)?;
+            expect(end.said.contains("and so do I"), true, &end)?;
+            expect(end.logged.contains("this is a bug in monopod"), true, &end)
+        }),
+        Trial::test(
+            "a_bug_does_not_wait_for_ever_for_what_ignores_sigterm",
+            || {
+                let end = meet_the_bug(
+                    "(trap '' TERM; echo ready; sleep 1000) &
+                 trap '' TERM; echo ready; while :; do sleep 0.05; done",
+                )?;
+                expect(end.code, Some(70), &end)
+            },
+        ),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+#[derive(Debug)]
+struct End {
+    code: Option<i32>,
+    said: String,
+    logged: String,
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(is: T, should: T, end: &End) -> Result<(), Failed> {
+    match is == should {
+        true => Ok(()),
+        false => Err(format!("{is:?} instead of {should:?}: {end:?}").into()),
+    }
+}
+
+/// Starts a life with the script as its command, waits for its two "ready", and touches the bug.
+fn meet_the_bug(script: &str) -> Result<End, Failed> {
+    let mut life = Command::new(std::env::current_exe()?)
+        .args([VERB, script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (Some(stdout), Some(mut stderr)) = (life.stdout.take(), life.stderr.take()) else {
+        return Err("no pipes".into());
+    };
+    let mut lines = BufReader::new(stdout);
+    let mut said = String::new();
+    while said.matches("ready").count() < 2 {
+        if lines.read_line(&mut said)? == 0 {
+            return Err(format!("it ended too soon: {said}").into());
+        }
+    }
+    // SAFETY: plain numbers; the pid is that of our child, which was not collected.
+    unsafe { libc::kill(life.id() as libc::pid_t, libc::SIGUSR1) };
+    lines.read_to_string(&mut said)?;
+    let mut logged = String::new();
+    stderr.read_to_string(&mut logged)?;
+    Ok(End {
+        code: life.wait()?.code(),
+        said,
+        logged,
+    })
+}
+
+struct Buggy(Pod);
+
+impl Machine for Buggy {
+    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+        let usr1 = Signal::parse("USR1");
+        let touched =
+            |fact: &Fact| matches!(fact, Fact::Signalled(signal, _) if Some(*signal) == usr1);
+        assert!(!facts.iter().any(touched), "touched");
+        self.0.step(now, facts)
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.0.deadline()
+    }
+
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+}
+
+fn live(script: &str) -> ExitCode {
+    let mask = linux::block_all();
+    linux::open_log(&LogSettings {
+        voice: Voice::Text,
+        level: log::LevelFilter::Warn,
+    });
+    let conduct = Lifecycle {
+        steps: Vec::new(),
+        step_retries: Retries::AtMost(0),
+        main: ProgramId(0),
+        pre_stop: None,
+        grace: Duration::from_secs(2),
+        drain: Duration::ZERO,
+        stop_signal: None,
+        remap_exit: ExitMap::default(),
+    };
+    let words = ["sh", "-c", script];
+    let plan = Plan {
+        programs: vec![Program {
+            name: "sh".to_owned(),
+            argv: words
+                .into_iter()
+                .filter_map(|word| CString::new(word).ok())
+                .collect(),
+            placement: Placement::Group,
+            foreground: false,
+            mask: Mask::Empty,
+            stdin: Stdin::Inherited,
+        }],
+        conduct: Conduct::Lifecycle(conduct.clone()),
+        health: None,
+        subreaper: true,
+        parent_death_signal: None,
+        environment: Environment::Inherited,
+        let_go: true,
+    };
+    let machine = Box::new(Buggy(Pod::new(&plan, &conduct)));
+    match (linux::become_subreaper(), Inbox::new(mask)) {
+        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None).0),
+        _ => ExitCode::FAILURE,
+    }
+}

@@ -104,7 +104,7 @@ fn a_stop_signal_that_stops_nothing_is_a_fault() {
 fn log_lines_that_nobody_reads_are_counted_and_hold_up_nothing() {
     let mut monopod = Command::new(MONOPOD);
     monopod.args(["--log-level", "info"]);
-    (0..2000).for_each(|_| drop(monopod.args(["--init", "true"])));
+    monopod.args(["--init", "true"].repeat(2000));
     let script = "echo running; read -r go; exit 7";
     monopod.args(["--", "sh", "-c", script]);
     monopod

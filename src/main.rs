@@ -10,7 +10,7 @@
 
 use monopod::cli::{self, Invocation, LogSettings, Surroundings, Voice};
 use monopod::lifecycle::Pod;
-use monopod::linux::{self, Inbox};
+use monopod::linux::{self, Inbox, Stderr};
 use monopod::machine::Machine;
 use monopod::net;
 use monopod::passthrough::Passthrough;
@@ -58,6 +58,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
             to_stdout,
             code,
         } => {
+            linux::unblock(&inherited_mask);
             print(&text, to_stdout);
             code
         }
@@ -152,13 +153,18 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Faults go to standard error as log lines do, at once or not at all: who reads it may have stopped, and a PID 1 that
+/// waits cannot be told to stop.
 fn print(text: &str, to_stdout: bool) {
-    // Nothing is started yet and nobody can be told of a reader that went away.
+    // A reader that went away is nobody who could be told.
     let _ = match to_stdout {
-        true => std::io::stdout().write_all(text.as_bytes()),
-        false => std::io::stderr().write_all(text.as_bytes()),
+        true => io::stdout()
+            .write_all(text.as_bytes())
+            .and_then(|()| io::stdout().flush()),
+        false => text
+            .split_inclusive('\n')
+            .try_for_each(|line| Stderr::default().write_all(line.as_bytes())),
     };
-    let _ = std::io::stdout().flush();
 }
 
 fn all_variables() -> Vec<CString> {

@@ -69,7 +69,7 @@ impl Passthrough {
                 self.hear_ended(run, ending);
             }
             (Fact::OrphanReaped { pid, ending }, _) if self.conduct.warn_on_reap => {
-                actions.push(Action::Say(Happening::OrphanReaped(pid, ending)));
+                actions.push(Action::Say(Happening::OrphanReaped(pid, ending, true)));
             }
             (Fact::Signalled(signal, sender), State::Pausing) => {
                 if matches!(signal, Signal::TERM | Signal::INT) {

@@ -170,7 +170,7 @@ pub(super) fn misuse(text: String) -> Invocation {
 /// The line that tini and catatonit print for their version. `docker info` splits it at " - ", takes what follows
 /// "tini version " for the version, and passes over a second half that does not begin with "git".
 pub(super) fn version(theirs: &str) -> String {
-    format!("tini version {theirs} - monopod.{VERSION}\n")
+    format!("tini version {theirs} - git.monopod\n")
 }
 
 /// Whose words and code these are.

@@ -178,7 +178,7 @@ fn leading_number(text: &OsStr) -> u32 {
 
 fn help(name: &str) -> String {
     format!(
-        "{name} (tini version {THEIRS} - monopod.{VERSION})
+        "{name} (tini version {THEIRS} - git.monopod, of monopod {VERSION})
 Usage: {name} [OPTIONS] PROGRAM -- [ARGS] | --version
 
 Runs PROGRAM, hands signals on to it, reaps orphans, and leaves with its exit code.

@@ -110,7 +110,7 @@ impl Pod {
                 self.hear_over(now, run, ending, true, actions);
             }
             Fact::OrphanReaped { pid, ending } => {
-                actions.push(Action::Say(Happening::OrphanReaped(pid, ending)));
+                actions.push(Action::Say(Happening::OrphanReaped(pid, ending, false)));
             }
             Fact::Signalled(signal, sender) => self.hear_signal(now, signal, sender, actions),
             // SIGKILL to all was meant for the helper too.

@@ -20,7 +20,7 @@ mod wait;
 
 pub use self::log::open as open_log;
 pub use signals::{Inbox, block_all, unblock};
-pub use standard::fill_holes;
+pub use standard::{Stderr, fill_holes};
 
 use self::core::Core;
 use crate::lifecycle::Aftermath;

@@ -7,7 +7,9 @@
 //! What surprised us: `poll` before `write` is not enough, for a child may fill the same pipe in between; and O_NONBLOCK
 //! is no way out, because it would be set for the child too, which shares the open file.
 
+use nix::errno::Errno;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 /// A line longer than this could be torn apart by other writers of the same pipe (PIPE_BUF, pipe(7)).
 const LONGEST_LINE_BYTES: usize = 4096;
@@ -79,12 +81,24 @@ fn write_at_once(line: &[u8]) -> bool {
         )
     };
     // Terminals and kernels before 6.4 know no RWF_NOWAIT. There, ask first: the gap that is left is the width of two
-    // system calls.
-    if written < 0 && nix::errno::Errno::last() == nix::errno::Errno::EOPNOTSUPP && has_room() {
+    // system calls. A file may know it and still say no; a file stalls nobody.
+    let may_wait = written < 0
+        && match Errno::last() {
+            Errno::EOPNOTSUPP => has_room(),
+            Errno::EAGAIN => is_file(),
+            _ => false,
+        };
+    if may_wait {
         // SAFETY: as above.
         written = unsafe { libc::write(2, cut.as_ptr().cast(), cut.len()) } as libc::c_long;
     }
     written >= 0
+}
+
+fn is_file() -> bool {
+    // SAFETY: 2 is not closed while we live; what is behind it is only asked about.
+    let stderr = unsafe { BorrowedFd::borrow_raw(2) };
+    nix::sys::stat::fstat(stderr).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
 }
 
 fn has_room() -> bool {

@@ -35,8 +35,8 @@ pub enum Happening {
     LeftBehind,
     /// A signal came while nothing ran that it could be handed to.
     SignalDropped(Signal),
-    /// An orphan was collected; its pid.
-    OrphanReaped(i32, Ending),
+    /// An orphan was collected; its pid, and whether people asked to be told (`tini -w`).
+    OrphanReaped(i32, Ending, bool),
     /// The helper is gone and is started again.
     HelperLost,
     /// The helper could not be forked, with the errno; it is tried again.

@@ -35,6 +35,7 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::Draining(_)
         | Happening::Stragglers(_)
         | Happening::HelperLost => Level::Info,
+        Happening::OrphanReaped(_, _, true) => Level::Warn,
         Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
     }
 }
@@ -108,7 +109,7 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::SignalDropped(signal) => {
             format!("{signal} received, but nothing runs that could get it")
         }
-        Happening::OrphanReaped(pid, end) => format!("reaped orphan {pid}, which {}", ending(*end)),
+        Happening::OrphanReaped(pid, end, _) => format!("reaped orphan {pid}, which {}", ending(*end)),
         Happening::HelperLost => "the health helper is gone; starting another".to_owned(),
         Happening::HelperRefused(errno) => {
             let why = no_process(Errno::from_raw(*errno));

@@ -141,7 +141,7 @@ impl Timeline {
             Happening::GraceOver => "grace is over".into(),
             Happening::LeftBehind => "something is left behind".into(),
             Happening::SignalDropped(signal) => format!("{signal} dropped"),
-            Happening::OrphanReaped(_, ending) => format!("an orphan {}", ended(ending)),
+            Happening::OrphanReaped(_, ending, _) => format!("an orphan {}", ended(ending)),
             Happening::HelperLost => "the helper is lost".into(),
             Happening::HelperRefused(_) => "the helper is refused".into(),
         }

@@ -109,10 +109,9 @@ fn options_end_at_the_program_and_the_documented_dashes_are_dropped_once() {
 fn the_version_is_for_docker_info_to_read() {
     for name in ["tini", "docker-init", "/usr/bin/tini-static"] {
         let (text, code) = EMPTY.printed(Stream::Stdout, &[name, "--version"]);
-        let ours = format!("monopod.{}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(
             text.split(" - ").collect::<Vec<_>>(),
-            ["tini version 0.19.0", &ours]
+            ["tini version 0.19.0", "git.monopod\n"]
         );
         assert_eq!(code, ExitCode::SUCCESS);
     }

@@ -195,7 +195,13 @@ fn no_file_is_dead() {
         ("src", &["src/lib.rs", "src/main.rs"][..]),
         (
             "tests",
-            &["tests/sim/main.rs", "tests/real/main.rs", "tests/tidy.rs"][..],
+            &[
+                "tests/beside_others.rs",
+                "tests/bug.rs",
+                "tests/real/main.rs",
+                "tests/sim/main.rs",
+                "tests/tidy.rs",
+            ][..],
         ),
         ("benches", &["benches/peers/main.rs"][..]),
     ] {

@@ -9,6 +9,7 @@ use crate::harness::{Case, Outcome, Scene, os_error, patience, proc, until};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
@@ -27,6 +28,9 @@ pub fn cases() -> Vec<Case> {
         Case::of_all("a terminal that hangs up is heard as HUP", hang_up),
     ]
 }
+
+/// What the shells of these stories prompt with.
+const PROMPT: &str = "prompt> ";
 
 /// A pseudo-terminal, seen from the side of the person.
 pub struct Terminal {
@@ -87,7 +91,21 @@ impl Terminal {
 
     /// Reads the screen until these words appear after all that was looked at before.
     pub fn shows(&mut self, words: &str) -> Outcome {
-        let found = until(&format!("the screen shows {words:?}"), patience(), || {
+        self.shows_within(words, patience())
+    }
+
+    /// Waits for the shell's prompt, and presses Enter if none comes. busybox's line editor, which asks the terminal for
+    /// the cursor's place and gets no answer here, was seen to leave one out, about once in a hundred shells.
+    pub fn prompts(&mut self) -> Outcome {
+        if self.shows_within(PROMPT, patience() / 4).is_ok() {
+            return Ok(());
+        }
+        self.types("\n")?;
+        self.shows(PROMPT)
+    }
+
+    fn shows_within(&mut self, words: &str, time: Duration) -> Outcome {
+        let found = until(&format!("the screen shows {words:?}"), time, || {
             let mut piece = [0; 1024];
             // Nothing to read, or nobody there any more: both mean look again until the deadline.
             if let Ok(length) = self.person.read(&mut piece) {
@@ -150,7 +168,7 @@ pub fn shell_with_jobs(
     ear: &mut Ear,
     top: impl Fn() -> Outcome<i32>,
 ) -> Outcome {
-    terminal.shows("prompt> ")?;
+    terminal.prompts()?;
     terminal.types(&format!("{}\n", scene.script_line("say up report pause")))?;
     ear.expect("up")?;
     let mut pid = 0;
@@ -172,16 +190,16 @@ pub fn shell_with_jobs(
 
     terminal.types("\x1a")?;
     becomes("Ctrl-Z has stopped the job", |job| job.state == 'T')?;
-    terminal.shows("prompt> ")?;
+    terminal.prompts()?;
     terminal.types("bg\n")?;
     becomes("bg has continued the job", |job| job.state == 'S')?;
-    terminal.shows("prompt> ")?;
+    terminal.prompts()?;
     terminal.types("fg\n")?;
     becomes("fg has brought the job to the foreground", |job| {
         job.foreground == job.group
     })?;
     terminal.types("\x03")?;
-    terminal.shows("prompt> ")?;
+    terminal.prompts()?;
     terminal.types("echo code $?\n")?;
     terminal.shows("code 130")?;
     terminal.types("exit 4\n")

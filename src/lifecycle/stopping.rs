@@ -1,7 +1,7 @@
 //! A stop that somebody asked for, while the command lives: drain, pre-stop hook, stop signal, in one grace.
 //!
 //! One absolute time, `stop_by`, is set when the stop is heard and handed down; budgets cannot add up past it. The one
-//! exception is the kubelet's (S84, S85, S102, S103): the stop signal is always sent, and two seconds are granted to it.
+//! exception is the kubelet's (S85, S102, S103): the stop signal is always sent, and two seconds are granted to it.
 
 use crate::machine::{Action, Happening, RunId, RunIds};
 use crate::plan::{Lifecycle, ProgramId, Signal, Target};

@@ -87,6 +87,32 @@ fn an_env_file_that_is_a_pipe_is_a_fault_and_nothing_is_started() {
 }
 
 #[test]
+fn a_path_in_an_env_file_is_where_the_command_is_looked_up() {
+    let output = shell(
+        r#"d=$(mktemp -d); printf '#!/bin/sh\necho found\n' > "$d/only-here"; chmod +x "$d/only-here"
+           echo "PATH=$d" > "$d/env"
+           "$M" --env-file "$d/env" --init only-here -- only-here; code=$?; rm -r "$d"; exit $code"#,
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "found\nfound\n",
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_step_that_is_tried_again_says_how_it_failed() {
+    let output = shell(r#""$M" --init 'sh -c "exit 7"' --init-retries 1 -- true"#);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(
+        said(&output).contains("exited with 7; it is tried again at once"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
 fn a_stop_signal_that_stops_nothing_is_a_fault() {
     for signal in ["CONT", "CHLD", "STOP", "32", "0"] {
         let run = Command::new(MONOPOD)

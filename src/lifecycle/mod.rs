@@ -164,7 +164,9 @@ impl Pod {
         };
         let end = self.steps.end(now, ending);
         let news = match (&self.phase, end) {
-            (Phase::Init, StepEnd::Rests(rest)) => Some(Happening::StepRests(program, rest)),
+            (Phase::Init, StepEnd::Rests(rest)) => {
+                Some(Happening::StepRests(program, ran.then_some(ending), rest))
+            }
             _ if !ran => None,
             (Phase::Init, StepEnd::Succeeded) => Some(Happening::StepDone(program)),
             (Phase::Init, StepEnd::Failed) => Some(Happening::StepFailed(program, ending)),

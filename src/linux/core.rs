@@ -155,6 +155,9 @@ impl<'a> Core<'a> {
         if child_has_ended || self.more_ended || self.runs.is_empty() {
             self.more_ended = reap::reap(&mut self.runs, &mut self.guests, &mut facts);
         }
+        self.runs
+            .ended()
+            .for_each(|pid| self.terminal.take_back(pid));
         self.hear_helper(&mut facts);
         facts.extend(signals);
         facts

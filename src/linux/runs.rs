@@ -86,6 +86,11 @@ impl Runs {
             .map(|(_, pid)| *pid)
     }
 
+    /// The processes that ended in this turn.
+    pub fn ended(&self) -> impl Iterator<Item = i32> {
+        self.ended.iter().map(|(_, pid)| *pid)
+    }
+
     /// A turn is over.
     pub fn turn_over(&mut self) {
         self.ended.clear();

@@ -135,6 +135,7 @@ impl Spawner<'_> {
             .map_or(variables.array, |(_, array)| array.as_ptr());
         self.inbox.restore_dispositions();
         self.inbox.restore_mask(program.mask);
+        self.look_up_in_the_programs_path();
         // SAFETY: both arrays end with a null pointer, and their strings live until the exec.
         unsafe { libc::execvpe(argv[0], argv.as_ptr(), variables) };
         let errno = Errno::last();
@@ -143,6 +144,23 @@ impl Spawner<'_> {
             false => Stage::Exec,
         };
         failed(stage)(errno)
+    }
+}
+
+impl Spawner<'_> {
+    /// In the child: execvpe(3) looks up the program in this process's own PATH, people expect the program's, as for a
+    /// container's entrypoint.
+    fn look_up_in_the_programs_path(&self) {
+        let Environment::Exactly(variables) = self.environment else {
+            return;
+        };
+        if let Some(path) = variables
+            .iter()
+            .find_map(|v| v.to_bytes_with_nul().strip_prefix(b"PATH="))
+        {
+            // SAFETY: both are C strings, the second with the variable's own null byte; this process has one thread.
+            unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr().cast(), 1) };
+        }
     }
 }
 

@@ -33,15 +33,31 @@ impl Terminal {
 
     /// In the child: makes its group the foreground group. SIGTTOU is blocked then, so the kernel lets it.
     pub fn hand_over(&self) {
-        let fd = match &self.held {
-            None => return,
-            Some(Held::Standard(fd)) => *fd,
-            Some(Held::Opened(fd)) => fd.as_raw_fd(),
-        };
+        let Some(fd) = self.fd() else { return };
         // A terminal that went away meanwhile is no reason not to run.
         //
         // SAFETY: plain numbers.
         unsafe { libc::tcsetpgrp(fd, libc::getpgrp()) };
+    }
+
+    fn fd(&self) -> Option<i32> {
+        match &self.held {
+            None => None,
+            Some(Held::Standard(fd)) => Some(*fd),
+            Some(Held::Opened(fd)) => Some(fd.as_raw_fd()),
+        }
+    }
+
+    /// In the parent: takes the foreground back from a group whose leader has ended, or Ctrl-C would go to nobody while
+    /// the next step is awaited. Only from that group: whoever else has it, has it rightly.
+    pub fn take_back(&self, group: i32) {
+        let Some(fd) = self.fd() else { return };
+        // SAFETY: plain numbers.
+        unsafe {
+            if libc::tcgetpgrp(fd) == group {
+                libc::tcsetpgrp(fd, libc::getpgrp());
+            }
+        }
     }
 
     /// In the parent: gives the terminal up, so that the child's session can have it. The SIGHUP and SIGCONT that this

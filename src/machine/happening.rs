@@ -13,8 +13,8 @@ pub enum Happening {
     CannotStart(ProgramId, Unstartable),
     /// An init step succeeded.
     StepDone(ProgramId),
-    /// An init step failed and is tried again after a rest.
-    StepRests(ProgramId, Duration),
+    /// An init step failed and is tried again after a rest; how it ended, if it ever ran.
+    StepRests(ProgramId, Option<Ending>, Duration),
     /// A program ended; the last tells whether a stop had been asked for.
     Ended(ProgramId, Ending, bool),
     /// An init step failed for good: the command is never run.

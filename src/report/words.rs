@@ -68,15 +68,13 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             format!("cannot start {}: {}", name(program), reason(*why, &file))
         }
         Happening::StepDone(program) => format!("{} is done", name(program)),
-        Happening::StepRests(program, rest) if rest.is_zero() => {
-            format!("{} failed and is tried again", name(program))
-        }
-        Happening::StepRests(program, rest) => {
-            format!(
-                "{} failed and is tried again in {}",
-                name(program),
-                span(*rest)
-            )
+        Happening::StepRests(program, end, rest) => {
+            let how = end.map_or("did not run".to_owned(), ending);
+            let when = match rest.is_zero() {
+                true => "at once".to_owned(),
+                false => format!("in {}", span(*rest)),
+            };
+            format!("{} {how}; it is tried again {when}", name(program))
         }
         Happening::Ended(program, end, _) => format!("{} {}", name(program), ending(*end)),
         Happening::StepFailed(program, end) => {
@@ -96,10 +94,7 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             )
         }
         Happening::Stragglers(time) => {
-            format!(
-                "the command has ended; what it left behind gets SIGTERM and {}",
-                span(*time)
-            )
+            format!("what is left gets SIGTERM and {} to end", span(*time))
         }
         Happening::GraceOver => "the grace is over: SIGKILL to all that is left".to_owned(),
         Happening::LeftBehind => {
@@ -138,7 +133,9 @@ fn reason(why: Unstartable, file: &str) -> String {
         }
         (Stage::Exec, _) if file.is_empty() => "the command's name is empty".to_owned(),
         (Stage::Exec, Errno::ENOENT) if !file.contains('/') => format!("no {file} in PATH"),
-        (Stage::Exec, Errno::EACCES) => format!("{file}: permission denied (is it executable?)"),
+        (Stage::Exec, Errno::EACCES) => {
+            format!("{file}: permission denied (is it an executable file?)")
+        }
         (Stage::Exec, Errno::ENOEXEC) => {
             format!("{file}: no program of this machine, nor a script with #!")
         }
@@ -214,7 +211,7 @@ mod tests {
         );
         assert_eq!(
             cannot_start("/srv/run", Stage::Exec, Errno::EACCES),
-            "cannot start web: /srv/run: permission denied (is it executable?)"
+            "cannot start web: /srv/run: permission denied (is it an executable file?)"
         );
         assert_eq!(
             cannot_start("/srv/run", Stage::Interpreter, Errno::ENOENT),

@@ -26,6 +26,10 @@ pub fn cases() -> Vec<Case> {
             background,
         ),
         Case::of_all("a terminal that hangs up is heard as HUP", hang_up),
+        Case::own(
+            "Ctrl-C while a failed init step rests is a stop, for the foreground is monopod's again",
+            interrupted_rest,
+        ),
     ]
 }
 
@@ -221,6 +225,16 @@ fn background(scene: &Scene) -> Outcome {
     ensure!(place != "terminal mine", "the command says {place:?}");
     run.signal(libc::SIGUSR1)?;
     run.ear.expect_next("terminal mine")
+}
+
+fn interrupted_rest(scene: &Scene) -> Outcome {
+    let mut terminal = Terminal::new()?;
+    let step = scene.script_line("exit 1");
+    let flags = ["--init", &step, "--init-retries", "3"];
+    let mut run = on(&terminal, scene.launch(&flags, "say command"))?.start()?;
+    terminal.shows("tried again in 10s")?;
+    terminal.types("\x03")?;
+    run.ends_with(130)
 }
 
 fn hang_up(scene: &Scene) -> Outcome {

@@ -127,7 +127,7 @@ impl Timeline {
             Happening::Started(p) => format!("{} runs", name(p)),
             Happening::CannotStart(p, why) => format!("{} {}", name(p), unstartable(why)),
             Happening::StepDone(p) => format!("{} is done", name(p)),
-            Happening::StepRests(p, rest) => format!("{} rests {}", name(p), span(rest)),
+            Happening::StepRests(p, _, rest) => format!("{} rests {}", name(p), span(rest)),
             Happening::Ended(p, ending, false) => format!("{} {}", name(p), ended(ending)),
             Happening::Ended(p, ending, true) => format!("{} {} as asked", name(p), ended(ending)),
             Happening::StepFailed(p, ending) => format!("{} failed, it {}", name(p), ended(ending)),

@@ -103,6 +103,8 @@ fn session(scene: &Scene) -> Outcome {
         (group, session) == (pid, pid),
         "pid {pid}, group {group}, session {session}"
     );
+    // What it has yet to say must not be heard in the place of the next one's words.
+    run.ear.expect("end")?;
     drop(run);
     group_hears(scene.launch(&[], GROUP))
 }
@@ -116,6 +118,8 @@ fn single_child(scene: &Scene, launch: fn(&Scene, &str) -> Outcome<Run>) -> Outc
         (group, session) == (1, 1),
         "group {group}, session {session}"
     );
+    // What it has yet to say must not be heard in the place of the next one's words.
+    run.ear.expect("end")?;
     drop(run);
     let mut run = launch(scene, GROUP)?;
     both_up(&mut run)?;

@@ -169,7 +169,7 @@ fn second_term_during_drain(scene: &Scene) -> Outcome {
     let mut run = scene.launch(&["--drain", "20s"], "ears").start()?;
     run.ear.expect("ready")?;
     let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
+    run.signal_and_see_taken(libc::SIGTERM)?;
     run.signal(libc::SIGUSR1)?;
     run.ear.expect_next("sig 10")?;
     run.signal(libc::SIGTERM)?;

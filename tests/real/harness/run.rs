@@ -68,6 +68,15 @@ impl Run {
         Ok(run)
     }
 
+    /// Sends a signal and waits until the init has taken it, so that the next of its kind does not become one with it.
+    pub fn signal_and_see_taken(&self, signal: i32) -> Outcome {
+        self.signal(signal)?;
+        until("the signal is taken", patience(), || {
+            let pending = proc::signals(self.pid, "ShdPnd")?;
+            Ok((pending & (1 << (signal - 1)) == 0).then_some(()))
+        })
+    }
+
     /// Sends the init a signal from outside its namespace.
     pub fn signal(&self, signal: i32) -> Outcome {
         self.signal_to(self.pid, signal)

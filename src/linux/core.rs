@@ -1,6 +1,7 @@
 //! The loop: wait, gather the facts of the turn, ask the machine, do as it says.
 //!
-//! One thread, for ever, and it blocks on nothing but [`wait`](super::wait). It decides nothing: what a fact means is
+//! One thread, for ever, and it blocks on nothing but [`wait`](super::wait); only when it leaves, and is not PID 1, does it
+//! also wait for its helper to be gone, 0.2 s at most. It decides nothing: what a fact means is
 //! the machine's to say. It parses no byte that came from a network; the helper asks numbered questions and gets the
 //! status.
 //!

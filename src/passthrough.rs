@@ -98,7 +98,9 @@ impl Passthrough {
                 | Fact::Signalled(..)
                 | Fact::Emptied
                 | Fact::HelperLost
-                | Fact::HelperUnstartable(_),
+                | Fact::HelperUnstartable(_)
+                | Fact::Answered(..)
+                | Fact::Commanded(_),
                 _,
             ) => {}
         }

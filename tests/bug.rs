@@ -9,8 +9,8 @@ use monopod::lifecycle::Pod;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
-    Conduct, Environment, ExitMap, Lifecycle, Mask, Placement, Plan, Program, ProgramId, Retries,
-    Signal, Stdin,
+    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program, ProgramId,
+    Retries, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -144,12 +144,16 @@ fn live(script: &str) -> ExitCode {
             foreground: false,
             mask: Mask::Empty,
             stdin: Stdin::Inherited,
+            environment: Environment::inherited(),
+            working_dir: None,
+            identity: Identity::default(),
+            kept_output: false,
         }],
         conduct: Conduct::Lifecycle(conduct.clone()),
         health: None,
         subreaper: true,
         parent_death_signal: None,
-        environment: Environment::Inherited,
+        checks: Vec::new(),
         let_go: true,
     };
     let machine = Box::new(Buggy(Pod::new(&plan, &conduct)));

@@ -5,7 +5,8 @@
 
 use super::{Invocation, LogSettings, VERSION, values};
 use crate::plan::{
-    Conduct, Environment, ExitCode, Mask, Passthrough, Placement, Plan, Program, Signal, Stdin,
+    Conduct, Environment, ExitCode, Identity, Mask, Passthrough, Placement, Plan, Program, Signal,
+    Stdin,
 };
 use lexopt::{Arg, Error, Parser};
 use std::ffi::{CString, OsString};
@@ -132,16 +133,20 @@ pub(super) fn run(
             foreground: particulars.foreground,
             mask: particulars.mask,
             stdin: Stdin::Inherited,
+            environment: Environment::inherited(),
+            working_dir: None,
+            identity: Identity::default(),
+            kept_output: false,
         }
     });
     Invocation::Run {
         plan: Plan {
             programs: programs.collect(),
+            checks: Vec::new(),
             conduct: Conduct::Passthrough(conduct),
             health: None,
             subreaper: particulars.subreaper,
             parent_death_signal: particulars.parent_death_signal,
-            environment: Environment::Inherited,
             let_go: true,
         },
         log,

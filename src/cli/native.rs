@@ -7,11 +7,12 @@ use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::{Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, probe, values};
 use crate::plan::{
-    Conduct, Environment, ExitCode, ExitMap, Lifecycle, Mask, Placement, Plan, Program, ProgramId,
-    Retries, Stdin,
+    Conduct, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program,
+    ProgramId, Retries, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The kubelet's terminationGracePeriodSeconds when a Pod does not say.
@@ -108,6 +109,7 @@ fn log_settings(said: &mut Gathered) -> LogSettings {
 
 /// The plan as far as it can be made out; worth something only if no fault was found.
 fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
+    let environment = environment(said, surroundings);
     let mut programs = Vec::new();
     let mut add = |program: Program| {
         programs.push(program);
@@ -119,7 +121,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         .enumerate()
         .map(|(i, argv)| {
             let name = format!("init step {} ({})", i + 1, values::program_name(&argv));
-            add(program(name, argv, Stdin::Empty))
+            add(program(name, argv, Stdin::Empty, &environment))
         })
         .collect();
     let command = std::mem::take(&mut said.words);
@@ -127,10 +129,15 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         .iter()
         .map(|word| values::c_string(word.as_bytes()))
         .collect();
-    let main = add(program(values::program_name(&argv), argv, Stdin::Inherited));
+    let main = add(program(
+        values::program_name(&argv),
+        argv,
+        Stdin::Inherited,
+        &environment,
+    ));
     let pre_stop = said.last(&flags::PRE_STOP, values::command).map(|argv| {
         let name = format!("pre-stop hook ({})", values::program_name(&argv));
-        add(program(name, argv, Stdin::Empty))
+        add(program(name, argv, Stdin::Empty, &environment))
     });
     let (grace, drain) = stop_times(said);
     let mut remap_exit = ExitMap::default();
@@ -153,14 +160,14 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         health: said.last(&flags::HEALTH, values::address),
         subreaper: true,
         parent_death_signal: None,
-        environment: environment(said, surroundings),
         // A hook needs the working directory and the descriptors long after the command was started.
         let_go: pre_stop.is_none(),
         programs,
+        checks: Vec::new(),
     }
 }
 
-fn program(name: String, argv: Vec<CString>, stdin: Stdin) -> Program {
+fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environment) -> Program {
     Program {
         name,
         argv,
@@ -168,6 +175,10 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin) -> Program {
         foreground: true,
         mask: Mask::Empty,
         stdin,
+        environment: environment.clone(),
+        working_dir: None,
+        identity: Identity::default(),
+        kept_output: false,
     }
 }
 
@@ -200,7 +211,7 @@ fn environment(said: &mut Gathered, surroundings: &Surroundings) -> Environment 
             })
     });
     if files.is_empty() {
-        return Environment::Inherited;
+        return Environment::inherited();
     }
     let own = (surroundings.all_env)();
     let mut merged = own.clone();
@@ -209,5 +220,5 @@ fn environment(said: &mut Gathered, surroundings: &Surroundings) -> Environment 
         env_file::merge(&mut merged, lines);
         said.faults.extend(env_file::tell(file, &faults));
     }
-    Environment::Exactly(merged)
+    Environment::exactly(Rc::new(merged))
 }

@@ -52,7 +52,9 @@ impl Attendant {
             | Fact::Ended(..)
             | Fact::OrphanReaped { .. }
             | Fact::Emptied
-            | Fact::Signalled(..) => return,
+            | Fact::Signalled(..)
+            | Fact::Answered(..)
+            | Fact::Commanded(_) => return,
         };
         actions.push(Action::Say(happening));
         if matches!(fact, Fact::HelperLost) && now.since(since) >= SOUND {

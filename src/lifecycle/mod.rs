@@ -119,7 +119,7 @@ impl Pod {
                 self.attendant.hear(now, fact, actions);
             }
             // Looked at when the turn settles.
-            Fact::Emptied => {}
+            Fact::Emptied | Fact::Answered(..) | Fact::Commanded(_) => {}
         }
     }
 

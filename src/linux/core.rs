@@ -251,7 +251,6 @@ impl<'a> Core<'a> {
         Spawner {
             inbox: self.inbox,
             terminal: &self.terminal,
-            environment: &self.plan.environment,
         }
     }
 }

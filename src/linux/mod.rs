@@ -57,6 +57,7 @@ pub fn run(
             Err(_) if had_bug => return ExitCode::BUG,
             Err(_) => {
                 let grace = match &plan.conduct {
+                    Conduct::Pod(pod) => pod.grace,
                     Conduct::Lifecycle(conduct) => conduct.grace,
                     Conduct::Passthrough(_) => GRACE_AFTER_BUG,
                 };

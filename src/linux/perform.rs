@@ -29,6 +29,8 @@ impl Core<'_> {
                 spared.extend(self.helper.as_ref().map(|helper| helper.pid));
                 everyone::strike(signal, self.own_pid, &spared, &mut self.runs);
             }
+            // No helper asks yet.
+            Action::Ask(..) => {}
             Action::StartHelper => return self.start_helper(),
             // SAFETY: plain numbers.
             Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),
@@ -64,9 +66,11 @@ impl Core<'_> {
         let live = self.runs.find(run).map(|entry| entry.pid);
         let struck = match (target, live) {
             // No such group: the child has not yet made it (dumb-init's session is made by the child alone).
-            (Target::Group, Some(pid)) => send(-pid, signal).or_else(|_| send(pid, signal)),
+            (Target::Group | Target::Tree, Some(pid)) => {
+                send(-pid, signal).or_else(|_| send(pid, signal))
+            }
             (Target::Process, Some(pid)) => send(pid, signal),
-            (Target::Group, None) => match self.runs.group_left_behind(run) {
+            (Target::Group | Target::Tree, None) => match self.runs.group_left_behind(run) {
                 Some(pid) => send(-pid, signal).or(Ok(())),
                 None => Ok(()),
             },

@@ -37,8 +37,6 @@ pub struct Spawner<'a> {
     pub inbox: &'a Inbox,
     /// The terminal, if monopod had its foreground.
     pub terminal: &'a Terminal,
-    /// The children's variables.
-    pub environment: &'a Environment,
 }
 
 /// stage, three spare bytes, errno.
@@ -62,7 +60,7 @@ impl Spawner<'_> {
             Stdin::Inherited => None,
             Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
         };
-        let variables = Variables::new(self.environment);
+        let variables = Variables::new(&program.environment);
         if program.placement == Placement::Session {
             self.terminal.let_go();
         }
@@ -111,7 +109,9 @@ impl Spawner<'_> {
             Placement::Group => {
                 setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Stage::Group))
             }
-            Placement::Session => setsid().map(drop).map_err(failed(Stage::Session)),
+            Placement::Session | Placement::Alone => {
+                setsid().map(drop).map_err(failed(Stage::Session))
+            }
             Placement::Shared => Ok(()),
         };
         if let Err(why) = placed {
@@ -135,7 +135,7 @@ impl Spawner<'_> {
             .map_or(variables.array, |(_, array)| array.as_ptr());
         self.inbox.restore_dispositions();
         self.inbox.restore_mask(program.mask);
-        self.look_up_in_the_programs_path();
+        Self::look_up_in_the_programs_path(program);
         // SAFETY: both arrays end with a null pointer, and their strings live until the exec.
         unsafe { libc::execvpe(argv[0], argv.as_ptr(), variables) };
         let errno = Errno::last();
@@ -150,12 +150,11 @@ impl Spawner<'_> {
 impl Spawner<'_> {
     /// In the child: execvpe(3) looks up the program in this process's own PATH, people expect the program's, as for a
     /// container's entrypoint.
-    fn look_up_in_the_programs_path(&self) {
-        let Environment::Exactly(variables) = self.environment else {
-            return;
-        };
-        if let Some(path) = variables
+    fn look_up_in_the_programs_path(program: &Program) {
+        let Environment { base, extra } = &program.environment;
+        if let Some(path) = extra
             .iter()
+            .chain(base.iter().flat_map(|base| base.iter()))
             .find_map(|v| v.to_bytes_with_nul().strip_prefix(b"PATH="))
         {
             // SAFETY: both are C strings, the second with the variable's own null byte; this process has one thread.
@@ -177,17 +176,30 @@ struct Variables {
 impl Variables {
     /// In the parent, so that the child has nothing to build: each page that it writes to is copied first.
     fn new(environment: &Environment) -> Variables {
-        let (array, own) = match environment {
-            // SAFETY: the C library's own array; nobody in this process changes the environment.
-            Environment::Inherited => (unsafe { environ }, Vec::new()),
-            Environment::Exactly(variables) => {
-                let own: Vec<_> = variables
-                    .iter()
-                    .map(|v| v.as_ptr())
+        // SAFETY: the C library's own array; nobody in this process changes the environment.
+        let inherited = unsafe { environ };
+        let own: Vec<_> = match environment {
+            Environment { base: None, extra } if extra.is_empty() => Vec::new(),
+            Environment { base, extra } => {
+                let base: Vec<_> = match base {
+                    Some(base) => base.iter().map(|v| v.as_ptr()).collect(),
+                    // SAFETY: an array of C strings with a null pointer at its end.
+                    None => unsafe { strings(inherited) }.to_vec(),
+                };
+                let replaced = |variable: &*const libc::c_char| {
+                    // SAFETY: a C string of one of the arrays above.
+                    let name = name_of(unsafe { CStr::from_ptr(*variable) }.to_bytes());
+                    extra.iter().any(|other| name_of(other.to_bytes()) == name)
+                };
+                let kept = base.into_iter().filter(|variable| !replaced(variable));
+                kept.chain(extra.iter().map(|v| v.as_ptr()))
                     .chain([ptr::null()])
-                    .collect();
-                (own.as_ptr(), own)
+                    .collect()
             }
+        };
+        let array = match own.is_empty() {
+            true => inherited,
+            false => own.as_ptr(),
         };
         let named = format!("LISTEN_PID={}", getpid());
         // SAFETY: an array of C strings with a null pointer at its end.
@@ -230,6 +242,13 @@ unsafe fn strings<'a>(array: *const *const libc::c_char) -> &'a [*const libc::c_
         // SAFETY: so many were just seen.
         _ => unsafe { std::slice::from_raw_parts(array, length) },
     }
+}
+
+fn name_of(variable: &[u8]) -> &[u8] {
+    variable
+        .split(|byte| *byte == b'=')
+        .next()
+        .unwrap_or_default()
 }
 
 /// Whether a program that exec called missing is there: then it is its interpreter that is missing.

@@ -1,6 +1,7 @@
 //! What has happened, in the past tense. Facts carry numbers of our own: a pid is a coat-check ticket that the kernel
 //! hands out again, a [`RunId`] is minted once.
 
+use super::{Answer, AskId, Command};
 use crate::plan::{ExitCode, Signal};
 
 /// One start of one program, from the order to its end. Minted by the machine, never reused.
@@ -45,6 +46,10 @@ pub enum Fact {
     HelperLost,
     /// The helper could not be forked, with the errno.
     HelperUnstartable(i32),
+    /// The helper has asked and this came of it. Each ask once at most; never after [`Fact::HelperLost`].
+    Answered(AskId, Answer),
+    /// Somebody who may has asked for this by the control socket.
+    Commanded(Command),
 }
 
 /// Who sent a signal.
@@ -115,6 +120,12 @@ pub enum Stage {
     Exec = 5,
     /// The program is there, but the interpreter or loader that it names is not.
     Interpreter = 6,
+    /// Its working directory could not be entered.
+    WorkingDir = 7,
+    /// Its user, groups or capabilities were refused.
+    Identity = 8,
+    /// Its standard output or error could not be put in place.
+    Output = 9,
 }
 
 impl Stage {
@@ -127,6 +138,9 @@ impl Stage {
             Stage::Stdin,
             Stage::Exec,
             Stage::Interpreter,
+            Stage::WorkingDir,
+            Stage::Identity,
+            Stage::Output,
         ]
         .into_iter()
         .find(|stage| *stage as u8 == byte)

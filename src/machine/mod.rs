@@ -19,13 +19,20 @@
 //! service in the very turn that delivers SIGTERM, the second in the turn where the last init step succeeds.
 
 mod action;
+mod ask;
 mod fact;
 mod happening;
+mod pod_status;
 mod status;
 
 pub use action::Action;
+pub use ask::{Answer, AskId, Cause, Command, Outcome};
 pub use fact::{Ending, Fact, RunId, RunIds, Sender, Stage, Unstartable};
-pub use happening::Happening;
+pub use happening::{Happening, KillCause};
+pub use pod_status::{
+    Condition, ConditionReason, ContainerState, ContainerStatus, Phase, PodStatus, Termination,
+    WaitingReason,
+};
 pub use status::Status;
 
 use crate::time::Time;
@@ -40,4 +47,9 @@ pub trait Machine {
 
     /// What can be seen from outside.
     fn status(&self) -> Status;
+
+    /// What can be seen of a pod; of what is no pod, nothing.
+    fn pod_status(&self) -> PodStatus {
+        PodStatus::default()
+    }
 }

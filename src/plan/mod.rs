@@ -3,15 +3,25 @@
 //! Nothing here acts, and nothing here has a default: whoever makes a plan knows what was said and what was not.
 //! A program is named by its place in [`Plan::programs`], so a machine can order it started without seeing its words.
 
+mod container;
 mod exit;
+mod probe;
 mod signal;
 
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+pub use container::{
+    Container, ContainerId, GateId, Pod, Restart, RestartPolicy, RestartRule, Role, RuleAction,
+    TerminationMessage,
+};
 pub use exit::{ExitCode, ExitMap};
+pub use probe::{
+    Asker, Check, CheckId, Handler, Hook, HookKind, HttpGet, NetworkQuestion, Probe, ProbeKind,
+};
 pub use signal::Signal;
 
 /// All that one life of monopod needs to know.
@@ -19,6 +29,8 @@ pub use signal::Signal;
 pub struct Plan {
     /// Every program that may be started, in the order of first use.
     pub programs: Vec<Program>,
+    /// Every network question that may be asked.
+    pub checks: Vec<Check>,
     /// How to behave.
     pub conduct: Conduct,
     /// Where to serve the health endpoints, if anywhere.
@@ -27,8 +39,6 @@ pub struct Plan {
     pub subreaper: bool,
     /// The signal that monopod itself gets when its parent dies (`tini -p`).
     pub parent_death_signal: Option<Signal>,
-    /// What the children's environment is.
-    pub environment: Environment,
     /// Whether the core leaves the working directory and inherited descriptors once the last program that needs them
     /// was started, so that it pins no mount and no socket.
     pub let_go: bool,
@@ -60,6 +70,14 @@ pub struct Program {
     pub mask: Mask,
     /// What it reads.
     pub stdin: Stdin,
+    /// The variables that it sees.
+    pub environment: Environment,
+    /// Where it starts; without one, where monopod was started.
+    pub working_dir: Option<CString>,
+    /// Who it runs as.
+    pub identity: Identity,
+    /// Whether what it writes is also kept, 10 KiB of it (an exec probe's words).
+    pub kept_output: bool,
 }
 
 impl Program {
@@ -78,6 +96,8 @@ pub enum Placement {
     Session,
     /// Monopod's own group and session (`dumb-init --single-child`).
     Shared,
+    /// A session of its own, without a terminal: an entry of a manifest, beside others.
+    Alone,
 }
 
 /// The signal mask of a new process.
@@ -98,13 +118,48 @@ pub enum Stdin {
     Empty,
 }
 
-/// The variables that children see.
+/// The variables that a child sees.
 #[derive(Clone, Debug)]
-pub enum Environment {
+pub struct Environment {
+    /// What all share, as `NAME=value`: these; or monopod's own, untouched.
+    pub base: Option<Rc<Vec<CString>>>,
+    /// What comes on top, each name once, replacing the base's of that name.
+    pub extra: Vec<CString>,
+}
+
+impl Environment {
     /// Monopod's own, untouched.
-    Inherited,
-    /// These, as `NAME=value`.
-    Exactly(Vec<CString>),
+    pub fn inherited() -> Environment {
+        Environment {
+            base: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// These and no others.
+    pub fn exactly(variables: Rc<Vec<CString>>) -> Environment {
+        Environment {
+            base: Some(variables),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// Who a child runs as (securityContext). What is not said stays as monopod itself has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// runAsUser
+    pub uid: Option<u32>,
+    /// runAsGroup
+    pub gid: Option<u32>,
+    /// supplementalGroups; no other group is kept once a uid or a gid is set.
+    pub groups: Vec<u32>,
+    /// Capabilities that are taken away: numbers of capabilities(7).
+    pub drop_capabilities: Vec<u8>,
+    /// Capabilities that are added (they must be among monopod's own), or kept through a change of uid.
+    pub add_capabilities: Vec<u8>,
+    /// allowPrivilegeEscalation: false
+    pub no_new_privileges: bool,
 }
 
 /// An address to listen on.
@@ -119,6 +174,8 @@ pub enum HealthAddress {
 /// How to behave.
 #[derive(Clone, Debug)]
 pub enum Conduct {
+    /// As a kubelet would with a pod.
+    Pod(Pod),
     /// As a kubelet would with a pod.
     Lifecycle(Lifecycle),
     /// As tini, dumb-init or catatonit would with a command.
@@ -181,6 +238,8 @@ pub enum Target {
     Process,
     /// Its process group.
     Group,
+    /// All that came of it, as far as can be told: its session, its descendants, and who carries its mark.
+    Tree,
 }
 
 impl fmt::Display for HealthAddress {

@@ -1,4 +1,5 @@
 //! Data to words: what is said to people and to whoever asks for health. Pure; no I/O but the log's front.
 
 pub mod health;
+pub mod pod_words;
 pub mod words;

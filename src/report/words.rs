@@ -3,6 +3,7 @@
 //! In drop-in and one-command form it is silent at the default level unless something is wrong; so `warn` is for what a
 //! person should act on, `error` for why there is no command.
 
+use super::pod_words;
 use crate::machine::{Ending, Happening, Stage, Unstartable};
 use crate::plan::{ExitCode, Plan, ProgramId, Signal};
 use log::Level;
@@ -37,6 +38,7 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HelperLost => Level::Info,
         Happening::OrphanReaped(_, _, true) => Level::Warn,
         Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
+        of_a_pod => pod_words::level(of_a_pod),
     }
 }
 
@@ -110,21 +112,27 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             let why = no_process(Errno::from_raw(*errno));
             format!("cannot fork the health helper: {why}; trying again")
         }
+        of_a_pod => pod_words::words(of_a_pod, plan),
     }
 }
 
-fn ending(ending: Ending) -> String {
+pub(super) fn ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(ExitCode(code)) => format!("exited with {code}"),
         Ending::Killed(signal) => format!("was killed by {signal}"),
     }
 }
 
-fn reason(why: Unstartable, file: &str) -> String {
+pub(super) fn reason(why: Unstartable, file: &str) -> String {
     let errno = Errno::from_raw(why.errno);
     let said = errno.desc().to_ascii_lowercase();
     match (why.stage, errno) {
         (Stage::Fork, _) => no_process(errno),
+        (Stage::WorkingDir, _) => format!("its working directory: {said}"),
+        (Stage::Identity, _) => {
+            format!("its user, groups or capabilities: {said} (securityContext)")
+        }
+        (Stage::Output, _) => format!("its output: {said}"),
         (Stage::Session | Stage::Group | Stage::Stdin, _) => {
             format!("{said} (while preparing the process)")
         }
@@ -153,7 +161,7 @@ fn no_process(errno: Errno) -> String {
     }
 }
 
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     humantime::format_duration(Duration::from_millis(span.as_millis() as u64)).to_string()
 }
 
@@ -161,7 +169,8 @@ fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Mask, Passthrough, Placement, Program, Stdin, Target,
+        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Stdin,
+        Target,
     };
 
     fn plan(file: &str) -> Plan {
@@ -173,7 +182,12 @@ mod tests {
                 foreground: true,
                 mask: Mask::Empty,
                 stdin: Stdin::Inherited,
+                environment: Environment::inherited(),
+                working_dir: None,
+                identity: Identity::default(),
+                kept_output: false,
             }],
+            checks: Vec::new(),
             conduct: Conduct::Passthrough(Passthrough {
                 main: Some(ProgramId(0)),
                 target: Target::Process,
@@ -186,7 +200,6 @@ mod tests {
             health: None,
             subreaper: true,
             parent_death_signal: None,
-            environment: Environment::Inherited,
             let_go: true,
         }
     }

@@ -124,6 +124,7 @@ impl Laws {
             Conduct::Lifecycle(conduct) => {
                 ConductLaws::Lifecycle(Box::new(LifecycleLaws::new(plan, conduct)))
             }
+            Conduct::Pod(_) => unreachable!("no pods yet"),
             Conduct::Passthrough(conduct) => {
                 ConductLaws::Passthrough(Box::new(PassthroughLaws::new(conduct)))
             }
@@ -225,7 +226,7 @@ impl Laws {
             }
             Action::Say(happening) => self.said |= 1 << happening_number(*happening),
             Action::Leave(_) => self.left = true,
-            Action::StrikeAll(_) | Action::StartHelper | Action::SuspendSelf => {}
+            Action::StrikeAll(_) | Action::Ask(..) | Action::StartHelper | Action::SuspendSelf => {}
         }
         Ok(())
     }

@@ -128,7 +128,10 @@ impl LifecycleLaws {
                 // The terminal scolds monopod, not the command.
                 Fact::Signalled(Signal::TTIN | Signal::TTOU, Sender::Kernel) => {}
                 Fact::Signalled(signal, _) => heard.signals.push(signal),
-                Fact::OrphanReaped { .. } | Fact::Emptied => {}
+                Fact::OrphanReaped { .. }
+                | Fact::Emptied
+                | Fact::Answered(..)
+                | Fact::Commanded(_) => {}
                 Fact::HelperLost | Fact::HelperUnstartable(_) => self.helper.hear(turn.now, *fact),
             }
         }

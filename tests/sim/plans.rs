@@ -5,8 +5,8 @@ use monopod::lifecycle::Pod;
 use monopod::machine::Machine;
 use monopod::passthrough;
 use monopod::plan::{
-    Conduct, Environment, ExitMap, HealthAddress, Lifecycle, Mask, Passthrough, Placement, Plan,
-    Program, ProgramId, Retries, Stdin, Target,
+    Conduct, Environment, ExitMap, HealthAddress, Identity, Lifecycle, Mask, Passthrough,
+    Placement, Plan, Program, ProgramId, Retries, Stdin, Target,
 };
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use std::time::Duration;
 pub fn plan(names: &[&str], conduct: Conduct, health: bool) -> Plan {
     Plan {
         programs: names.iter().map(|name| program(name)).collect(),
+        checks: Vec::new(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
         subreaper: true,
         parent_death_signal: None,
-        environment: Environment::Inherited,
         let_go: true,
     }
 }
@@ -31,6 +31,10 @@ fn program(name: &str) -> Program {
         foreground: false,
         mask: Mask::Empty,
         stdin: Stdin::Inherited,
+        environment: Environment::inherited(),
+        working_dir: None,
+        identity: Identity::default(),
+        kept_output: false,
     }
 }
 
@@ -65,6 +69,7 @@ pub fn passthrough() -> Passthrough {
 pub fn machine(plan: &Plan) -> Box<dyn Machine> {
     match &plan.conduct {
         Conduct::Lifecycle(conduct) => Box::new(Pod::new(plan, conduct)),
+        Conduct::Pod(_) => unreachable!("no pods yet"),
         Conduct::Passthrough(conduct) => Box::new(passthrough::Passthrough::new(plan, conduct)),
     }
 }

@@ -48,6 +48,7 @@ impl<S: 'static> Spoilt<S> {
     fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
         let main = match &plan.conduct {
             Conduct::Lifecycle(conduct) => Some(conduct.main),
+            Conduct::Pod(_) => None,
             Conduct::Passthrough(conduct) => conduct.main,
         };
         Spoilt {

@@ -68,7 +68,7 @@ impl Story {
     fn pod_conduct(&mut self) -> &mut Lifecycle {
         match &mut self.conduct {
             Conduct::Lifecycle(conduct) => conduct,
-            Conduct::Passthrough(_) => panic!("a small init has no such thing"),
+            Conduct::Pod(_) | Conduct::Passthrough(_) => panic!("a small init has no such thing"),
         }
     }
 

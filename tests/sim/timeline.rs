@@ -52,6 +52,8 @@ impl Timeline {
                 Fact::Signalled(signal, Sender::Process(_)) => signal.to_string(),
                 Fact::HelperLost => "the helper is gone".into(),
                 Fact::HelperUnstartable(_) => "the helper was refused".into(),
+                Fact::Answered(ask, answer) => format!("{ask:?} is answered {answer:?}"),
+                Fact::Commanded(command) => format!("{command:?} is commanded"),
             };
             self.line(now, "<", &words);
         }
@@ -73,6 +75,10 @@ impl Timeline {
                 Action::Strike(run, Target::Group, signal) => {
                     format!("{signal} to the group of {}", self.run(*run))
                 }
+                Action::Strike(run, Target::Tree, signal) => {
+                    format!("{signal} to the tree of {}", self.run(*run))
+                }
+                Action::Ask(ask, check) => format!("{ask:?} asks {check:?}"),
                 Action::StrikeAll(signal) => format!("{signal} to all"),
                 Action::StartHelper => "start the helper".into(),
                 Action::SuspendSelf => "suspend monopod".into(),
@@ -144,6 +150,7 @@ impl Timeline {
             Happening::OrphanReaped(_, ending, _) => format!("an orphan {}", ended(ending)),
             Happening::HelperLost => "the helper is lost".into(),
             Happening::HelperRefused(_) => "the helper is refused".into(),
+            other => format!("{other:?}"),
         }
     }
 }
@@ -189,6 +196,8 @@ pub fn happening_number(happening: Happening) -> u32 {
         Happening::OrphanReaped(..) => 14,
         Happening::HelperLost => 15,
         Happening::HelperRefused(_) => 16,
+        // Of pods: not counted yet.
+        _ => 31,
     }
 }
 

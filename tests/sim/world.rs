@@ -407,7 +407,8 @@ impl World {
                 let continued = Event::Signal(Signal::CONT, Sender::Process(0));
                 self.plan_event(self.asleep_until, continued);
             }
-            Action::Say(_) | Action::Leave(_) => {}
+            // Nobody answers here yet.
+            Action::Ask(..) | Action::Say(_) | Action::Leave(_) => {}
         }
         Ok(())
     }
@@ -436,8 +437,8 @@ impl World {
             return;
         };
         match (target, self.processes[leader].state) {
-            (Target::Group, State::Gone { at }) if at != self.now => {}
-            (Target::Group, _) => {
+            (Target::Group | Target::Tree, State::Gone { at }) if at != self.now => {}
+            (Target::Group | Target::Tree, _) => {
                 let group: Vec<usize> = self
                     .living()
                     .filter(|process| self.processes[*process].leader == leader)

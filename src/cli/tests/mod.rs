@@ -134,6 +134,7 @@ impl Run {
     fn command(&self) -> Vec<&str> {
         let main = match &self.plan.conduct {
             Conduct::Lifecycle(lifecycle) => lifecycle.main,
+            Conduct::Pod(pod) => pod.containers[0].program,
             Conduct::Passthrough(passthrough) => passthrough.main.expect("there is a command"),
         };
         words(self.plan.program(main))
@@ -236,9 +237,7 @@ fn a_drop_in_name_reads_no_variable_of_ours() {
         assert_eq!(run.plan.health, None);
         assert_eq!(run.plan.programs.len(), 1);
         assert!(run.log.level <= log::LevelFilter::Warn);
-        assert!(matches!(
-            run.plan.environment,
-            crate::plan::Environment::Inherited
-        ));
+        let environment = &run.plan.programs[0].environment;
+        assert!(environment.base.is_none() && environment.extra.is_empty());
     }
 }

@@ -2,9 +2,7 @@
 
 use super::super::Voice;
 use super::{EMPTY, Stream, with, words};
-use crate::plan::{
-    Environment, ExitCode, HealthAddress, Mask, Placement, ProgramId, Retries, Signal, Stdin,
-};
+use crate::plan::{ExitCode, HealthAddress, Mask, Placement, ProgramId, Retries, Signal, Stdin};
 use log::LevelFilter;
 use std::time::Duration;
 
@@ -23,7 +21,7 @@ fn a_command_alone_gets_the_kubelets_defaults() {
     assert_eq!(run.plan.health, None);
     assert_eq!(run.plan.parent_death_signal, None);
     assert!(run.plan.subreaper && run.plan.let_go);
-    assert!(matches!(run.plan.environment, Environment::Inherited));
+    assert!(run.plan.programs[0].environment.base.is_none());
     assert_eq!(run.log.voice, Voice::Text);
     assert_eq!(run.log.level, LevelFilter::Warn);
     assert!(run.warnings.is_empty());
@@ -224,16 +222,15 @@ fn help_and_version_go_to_standard_output_whatever_else_is_wrong() {
 fn env_files_override_the_environment_and_later_ones_the_earlier() {
     let mut world = with(&[("A", "own"), ("B", "own"), ("C", "own")]);
     world.files = vec![("/1", b"A=1\nB=1\nD=1\n"), ("/2", b"B=2\nD\nC\nA\n")];
-    let entries = |argv: &[&str]| match world.run(argv).plan.environment {
-        Environment::Exactly(entries) => {
-            let mut entries: Vec<String> = entries
-                .into_iter()
-                .map(|e| e.into_string().expect("UTF-8"))
-                .collect();
-            entries.sort();
-            entries
-        }
-        Environment::Inherited => panic!("{argv:?} inherits"),
+    let entries = |argv: &[&str]| {
+        let environment = world.run(argv).plan.programs[0].environment.clone();
+        let base = environment.base.expect("files replace what was inherited");
+        let mut entries: Vec<String> = base
+            .iter()
+            .map(|e| e.to_str().expect("UTF-8").to_owned())
+            .collect();
+        entries.sort();
+        entries
     };
     assert_eq!(
         entries(&["monopod", "--env-file", "/1", "app"]),
@@ -244,8 +241,11 @@ fn env_files_override_the_environment_and_later_ones_the_earlier() {
         ["A=own", "B=2", "C=own", "D=1"]
     );
     world.variables.push(("MONOPOD_ENV_FILE", "/2\n/1"));
-    let by_variable = world.run(&["monopod", "app"]).plan.environment;
-    assert!(matches!(&by_variable, Environment::Exactly(e) if e.contains(&c"B=1".into())));
+    let by_variable = world.run(&["monopod", "app"]).plan.programs[0]
+        .environment
+        .base
+        .clone();
+    assert!(by_variable.is_some_and(|base| base.contains(&c"B=1".into())));
 }
 
 #[test]

@@ -196,23 +196,31 @@ impl Crew {
         }
     }
 
-    /// The turn is over: what the pod knows and what people see is brought up to date, and the alarms are set.
-    pub fn turn_over(&mut self) {
-        for id in std::mem::take(&mut self.touched) {
-            let (container, seen) = (&mut self.containers[id.0], &mut self.seen[id.0]);
+    /// All have acted: what can be seen of them is brought up to date, and people are told what has changed.
+    pub fn tell(&mut self) {
+        for id in &self.touched {
+            let (container, seen) = (&self.containers[id.0], &mut self.seen[id.0]);
+            let (was_started, was_ready) = (seen.started, seen.ready);
             seen.standing = container.standing();
-            let before = (seen.started, seen.ready);
             seen.started = container.is_started();
             seen.ready = container.is_ready(seen.role);
             seen.ever_started = container.ever_started();
-            if seen.role != Role::Init {
-                if seen.started && !before.0 {
-                    self.desk.say(Happening::StartedUp(id));
-                }
-                if seen.ready != before.1 {
-                    self.desk.say(Happening::Readiness(id, seen.ready));
-                }
+            if seen.role == Role::Init {
+                continue;
             }
+            if seen.started && !was_started {
+                self.desk.say(Happening::StartedUp(*id));
+            }
+            if seen.ready != was_ready {
+                self.desk.say(Happening::Readiness(*id, seen.ready));
+            }
+        }
+    }
+
+    /// The turn is over: the alarms are set anew for all who were touched.
+    pub fn turn_over(&mut self) {
+        for id in std::mem::take(&mut self.touched) {
+            let (container, seen) = (&mut self.containers[id.0], &mut self.seen[id.0]);
             if container.waits_for_helper() {
                 self.waiting_for_helper.insert(id);
             }

@@ -170,6 +170,7 @@ impl Pod {
             .as_ref()
             .is_none_or(|ending| !ending.is_sweeping());
         self.signals.settle(anybody, &mut self.crew);
+        self.crew.tell();
         if let Some(ending) = &mut self.ending {
             let verdict = &self.verdict;
             ending.settle(now, emptied, &mut self.crew, |crew| verdict.exit_code(crew));

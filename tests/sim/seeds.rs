@@ -48,7 +48,13 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
     let weather = weather(&mut rng);
     let plan = weather.plan;
     let order = wishes.shuffle.map(Rng::new);
-    let kernel = Kernel::new(&plan, weather.cast, weather.repliers, weather.habits, rng.split());
+    let kernel = Kernel::new(
+        &plan,
+        weather.cast,
+        weather.repliers,
+        weather.habits,
+        rng.split(),
+    );
     let laws = Laws::new(&plan, weather.command.as_ref());
     let mut world = World::new(make(&plan), kernel, laws, order);
     world.diary = wishes.diary.then(Vec::new);
@@ -63,7 +69,7 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
         })
     });
     let text = world.timeline.take().map_or_else(String::new, |timeline| {
-        format!("{:#?}\n{}", plan.conduct, timeline.text())
+        format!("{:?}\n{}", plan.conduct, timeline.text())
     });
     Life {
         verdict,

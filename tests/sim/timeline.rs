@@ -31,7 +31,7 @@ impl Timeline {
     pub fn new(plan: &Plan) -> Timeline {
         let containers = match &plan.conduct {
             Conduct::Pod(pod) => pod.containers.iter(),
-            _ => [].iter(),
+            Conduct::Passthrough(_) => [].iter(),
         };
         Timeline {
             names: plan.programs.iter().map(|p| p.name.clone()).collect(),
@@ -102,6 +102,10 @@ impl Timeline {
                 Action::StrikeAll(signal) => format!("{signal} to all"),
                 Action::StartHelper => "start the helper".into(),
                 Action::SuspendSelf => "suspend monopod".into(),
+                // Seen below, in `=`.
+                Action::Say(
+                    Happening::Readiness(..) | Happening::StartedUp(_) | Happening::Initialized,
+                ) => continue,
                 Action::Say(happening) => format!("say: {}", self.happening(*happening)),
                 Action::Leave(ExitCode(code)) => format!("leave with {code}"),
             };
@@ -172,7 +176,9 @@ impl Timeline {
                 format!("{} {kind:?} {outcome:?} {cause:?}", name(c))
             }
             Happening::ProbeWarning(c, kind, _) => format!("{} {kind:?} warns", name(c)),
-            Happening::HookFailed(c, kind, cause) => format!("{} {kind:?} failed: {cause:?}", name(c)),
+            Happening::HookFailed(c, kind, cause) => {
+                format!("{} {kind:?} failed: {cause:?}", name(c))
+            }
             Happening::HookOverran(c) => format!("{} PreStop overran", name(c)),
             Happening::HookFellBack(c, kind) => format!("{} {kind:?} fell back", name(c)),
             Happening::Readiness(c, true) => format!("{} is ready", name(c)),

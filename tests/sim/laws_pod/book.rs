@@ -165,7 +165,8 @@ impl Book {
 
     /// The `started` flag (F.1).
     pub fn is_started(&self) -> bool {
-        self.live().is_some_and(|instance| instance.is_running() && instance.startup_passed)
+        self.live()
+            .is_some_and(|instance| instance.is_running() && instance.startup_passed)
     }
 
     /// The `ready` flag (F.1).
@@ -241,8 +242,16 @@ impl Book {
             Some(RuleAction::Restart) => true,
             None => by_policy,
         };
-        self.failures = if ending.is_success() { 0 } else { self.failures + 1 };
-        let spent = self.plan.restart.at_most.is_some_and(|most| self.failures > most);
+        self.failures = if ending.is_success() {
+            0
+        } else {
+            self.failures + 1
+        };
+        let spent = self
+            .plan
+            .restart
+            .at_most
+            .is_some_and(|most| self.failures > most);
         self.next = match (again && !spent) || self.commanded {
             true => self.again(now, ordered),
             false => Next::Done(Some(ending)),

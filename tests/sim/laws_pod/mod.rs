@@ -53,7 +53,7 @@ pub struct PodLaws {
 
 /// What the facts of one turn came to beside the books.
 #[derive(Default)]
-struct Heard {
+pub struct Heard {
     /// Signals to hand on, in order; the one that asked for the stop is not among them.
     signals: Vec<Signal>,
     /// Signals for a container, by command.
@@ -141,12 +141,7 @@ impl PodLaws {
 
     fn hear(&mut self, turn: &Turn) -> Heard {
         let mut heard = Heard::default();
-        let asks = |fact: &Fact| match fact {
-            Fact::Signalled(signal, _) => matches!(*signal, Signal::TERM | Signal::INT),
-            Fact::Commanded(command) => *command == Command::Stop,
-            _ => false,
-        };
-        heard.asked = turn.facts.iter().any(asks);
+        heard.asked = turn.facts.iter().any(is_ask);
         for fact in turn.facts {
             if let Fact::Started(run) = *fact
                 && let Some(Use::Own(place)) = self.runs.get(&run)
@@ -182,7 +177,10 @@ impl PodLaws {
             }
         }
         for worker in self.books.iter_mut().flat_map(|book| &mut book.workers) {
-            if worker.lingering.is_some_and(|run| heard.ended.contains(&run)) {
+            if worker
+                .lingering
+                .is_some_and(|run| heard.ended.contains(&run))
+            {
                 worker.lingering = None;
             }
         }
@@ -194,7 +192,8 @@ impl PodLaws {
     fn hear_attempts(&mut self, turn: &Turn, stopping: bool) {
         for place in 0..self.books.len() {
             let over = self.books[place].live().is_none_or(|instance| {
-                let ends = |fact: &Fact| matches!(fact, Fact::Ended(run, _) if *run == instance.run);
+                let ends =
+                    |fact: &Fact| matches!(fact, Fact::Ended(run, _) if *run == instance.run);
                 turn.facts.iter().any(ends)
             });
             for which in 0..self.books[place].workers.len() {
@@ -224,7 +223,11 @@ impl PodLaws {
     }
 
     fn hear_hook(&mut self, work: Work, good: bool) {
-        for instance in self.books.iter_mut().filter_map(|book| book.instance.as_mut()) {
+        for instance in self
+            .books
+            .iter_mut()
+            .filter_map(|book| book.instance.as_mut())
+        {
             for hook in [&mut instance.post, &mut instance.pre] {
                 if *hook == HookState::Live(work) {
                     *hook = HookState::Over(good);
@@ -234,7 +237,11 @@ impl PodLaws {
     }
 
     fn hear_helper_lost(&mut self) {
-        for instance in self.books.iter_mut().filter_map(|book| book.instance.as_mut()) {
+        for instance in self
+            .books
+            .iter_mut()
+            .filter_map(|book| book.instance.as_mut())
+        {
             for hook in [&mut instance.post, &mut instance.pre] {
                 if matches!(hook, HookState::Live(Work::Ask(_))) {
                     *hook = HookState::Over(false);
@@ -248,7 +255,10 @@ impl PodLaws {
         let Some(Use::Own(place)) = self.runs.get(&run).copied() else {
             return;
         };
-        if self.books[place].live().is_none_or(|instance| instance.run != run) {
+        if self.books[place]
+            .live()
+            .is_none_or(|instance| instance.run != run)
+        {
             return;
         }
         let stopping = stopping || self.anew.is_some();
@@ -288,10 +298,15 @@ impl PodLaws {
         if self.stop.is_some() || !heard.asked {
             return;
         }
-        let commanded = turn.facts.contains(&Fact::Commanded(Command::Stop));
-        let place = heard.signals.iter().position(|s| matches!(*s, Signal::TERM | Signal::INT));
-        let asked = place.map(|place| heard.signals[place]);
-        self.stop = Some(Stop::asked(turn.now, &self.pod, asked, commanded));
+        let place = heard
+            .signals
+            .iter()
+            .position(|s| matches!(*s, Signal::TERM | Signal::INT));
+        let asks = turn.facts.iter().find(|fact| is_ask(fact));
+        // The first ask is the ask; a signal after a command is handed on.
+        let place = place.filter(|_| matches!(asks, Some(Fact::Signalled(..))));
+        let asked = place.map(|place| heard.signals.remove(place));
+        self.stop = Some(Stop::asked(turn.now, &self.pod, asked));
     }
 
     fn lapse(&mut self, now: Time) {
@@ -347,7 +362,10 @@ impl PodLaws {
     }
 
     fn mains_are_over(&self) -> bool {
-        let mut mains = self.books.iter().filter(|book| book.plan.role == Role::Main);
+        let mut mains = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main);
         mains.all(|book| matches!(book.next, Next::Done(_)))
     }
 
@@ -378,7 +396,11 @@ impl PodLaws {
         if killing {
             return self.ending.check_deadline(turn, None);
         }
-        let due = self.due(turn.now).into_iter().chain(self.helper.due(false)).min();
+        let due = self
+            .due(turn.now)
+            .into_iter()
+            .chain(self.helper.due(false))
+            .min();
         law(turn.deadline == due, "deadline", || {
             format!("wants to be woken at {:?}, due is {due:?}", turn.deadline)
         })
@@ -387,5 +409,13 @@ impl PodLaws {
     /// The code to leave with.
     fn code(&self) -> Vec<ExitCode> {
         stop::codes(self)
+    }
+}
+
+fn is_ask(fact: &Fact) -> bool {
+    match fact {
+        Fact::Signalled(signal, _) => matches!(*signal, Signal::TERM | Signal::INT),
+        Fact::Commanded(command) => *command == Command::Stop,
+        _ => false,
     }
 }

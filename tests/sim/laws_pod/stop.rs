@@ -35,7 +35,7 @@ pub enum Cause {
 
 impl Stop {
     /// Somebody asked.
-    pub fn asked(now: Time, pod: &Pod, signal: Option<Signal>, _commanded: bool) -> Stop {
+    pub fn asked(now: Time, pod: &Pod, signal: Option<Signal>) -> Stop {
         Stop {
             cause: Cause::Asked(signal),
             at: now,
@@ -71,7 +71,13 @@ impl PodLaws {
         let own = instance.kill.filter(|kill| !kill.grace.is_zero());
         let own = own.map(|kill| kill.at).filter(|_| instance.ran.is_some());
         let pods = self.stop.as_ref().filter(|stop| stop.drained < stop.by);
-        let may = pods.map(|stop| if self.mains_live() { stop.drained } else { stop.at });
+        let may = pods.map(|stop| {
+            if self.mains_live() {
+                stop.drained
+            } else {
+                stop.at
+            }
+        });
         let must = pods.map(|stop| stop.drained).filter(|_| running);
         match own {
             Some(at) => (Some(at), Some(at)),
@@ -80,7 +86,10 @@ impl PodLaws {
     }
 
     fn mains_live(&self) -> bool {
-        let mut mains = self.books.iter().filter(|book| book.plan.role == Role::Main);
+        let mut mains = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main);
         mains.any(|book| book.live().is_some())
     }
 
@@ -113,10 +122,22 @@ impl PodLaws {
         let pods = self.stop.as_ref().map(|stop| {
             let may_now = no_hook || stop.drained >= stop.by;
             let must_now = hook_is_over || stop.drained >= stop.by;
-            let drained = if self.mains_live() { stop.drained } else { stop.at };
+            let drained = if self.mains_live() {
+                stop.drained
+            } else {
+                stop.at
+            };
             let turn = self.is_its_turn(place);
-            let may = if may_now && turn { drained.max(stop.at) } else { stop.by };
-            let must = if must_now && turn { stop.drained } else { stop.by };
+            let may = if may_now && turn {
+                drained.max(stop.at)
+            } else {
+                stop.by
+            };
+            let must = if must_now && turn {
+                stop.drained
+            } else {
+                stop.by
+            };
             (may, must)
         });
         match (own, pods) {
@@ -142,7 +163,11 @@ impl PodLaws {
     /// Sees whether from now on there is nothing left to do but to clear away.
     pub fn begin_ending(&mut self, turn: &Turn) {
         let now = turn.now;
-        let Some(stop) = self.stop.as_ref().filter(|_| self.ending.killed_at.is_none()) else {
+        let Some(stop) = self
+            .stop
+            .as_ref()
+            .filter(|_| self.ending.killed_at.is_none())
+        else {
             let code = self.code();
             if self.stop.is_some() && self.books.iter().all(|book| book.live().is_none()) {
                 self.ending.learn_codes(code);
@@ -161,12 +186,16 @@ impl PodLaws {
             }
             return;
         }
-        let windows: Vec<_> = live.iter().map(|instance| self.kill_window(instance)).collect();
+        let windows: Vec<_> = live
+            .iter()
+            .map(|instance| self.kill_window(instance))
+            .collect();
         let all = |pick: fn(&(Option<Time>, Option<Time>)) -> Option<Time>| {
             let times: Option<Vec<Time>> = windows.iter().map(pick).collect();
             times.and_then(|times| times.into_iter().max())
         };
-        self.ending.expect_kill(all(|window| window.0), all(|window| window.1));
+        self.ending
+            .expect_kill(all(|window| window.0), all(|window| window.1));
     }
 }
 
@@ -176,9 +205,15 @@ pub fn codes(laws: &PodLaws) -> Vec<ExitCode> {
     let Some(stop) = &laws.stop else {
         return Vec::new();
     };
-    let mains = || laws.books.iter().filter(|book| book.plan.role == Role::Main);
+    let mains = || {
+        laws.books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main)
+    };
     let init_failure = laws.books.iter().find_map(|book| match book.next {
-        Next::Done(Some(end)) if book.plan.role == Role::Init && !end.is_success() => Some(end.code()),
+        Next::Done(Some(end)) if book.plan.role == Role::Init && !end.is_success() => {
+            Some(end.code())
+        }
         _ => None,
     });
     let code = match stop.cause {
@@ -196,7 +231,11 @@ pub fn codes(laws: &PodLaws) -> Vec<ExitCode> {
                 Some(id) => ended(&laws.books[id.0]),
                 None => {
                     let mut codes = mains().filter_map(ended);
-                    Some(codes.find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS))
+                    Some(
+                        codes
+                            .find(|code| *code != ExitCode::SUCCESS)
+                            .unwrap_or(ExitCode::SUCCESS),
+                    )
                 }
             }
         }

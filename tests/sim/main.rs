@@ -39,7 +39,6 @@ mod stories_run;
 mod stories_stop;
 mod story;
 mod temper;
-mod tally;
 mod timeline;
 mod told;
 mod weather;

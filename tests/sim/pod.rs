@@ -154,7 +154,9 @@ impl Pod {
     fn probe(&mut self, kind: &str, script: Script) -> Probe {
         let name = format!("{}/{kind}", self.last().name);
         let handler = match script.handler {
-            crate::script::How::Ask(asks) => Handler::Ask(self.check(name, asks, Some(script.numbers.timeout))),
+            crate::script::How::Ask(asks) => {
+                Handler::Ask(self.check(name, asks, Some(script.numbers.timeout)))
+            }
             crate::script::How::Exec(play) => Handler::Exec(self.program(name, play)),
             crate::script::How::Unresolvable => Handler::Unresolvable,
         };

@@ -221,10 +221,19 @@ impl Book {
         let Some(instance) = self.live_mut() else {
             return false;
         };
+        for worker in &mut self.workers {
+            worker.abandon();
+        }
+        let instance = self.instance.as_mut().expect("it lives");
         instance.over = Some((now, ending));
         instance.unstartable = unstartable;
         let (ordered, kill) = (instance.ordered, instance.kill);
         if stopping {
+            self.next = Next::Done(Some(ending));
+            return false;
+        }
+        // Rules make failures of init containers retryable; a success is a success (E.4).
+        if self.plan.role == Role::Init && ending.is_success() {
             self.next = Next::Done(Some(ending));
             return false;
         }
@@ -262,8 +271,7 @@ impl Book {
     fn again(&mut self, now: Time, ordered: Time) -> Next {
         // Somebody who asked for a restart need not be made to wait.
         if self.commanded {
-            let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
-            return Next::Again(now, now.after(rest), rest);
+            return self.forgive(now);
         }
         if now.since(ordered) > FORGIVEN {
             self.rests = 0;
@@ -271,6 +279,12 @@ impl Book {
         let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
         self.rests += 1;
         Next::Again(now.after(rest), now.after(rest), rest)
+    }
+
+    /// It is to be started now, as if it had never failed.
+    pub fn forgive(&mut self, now: Time) -> Next {
+        self.rests = 0;
+        Next::Again(now, now, Duration::ZERO)
     }
 
     /// Everything begins anew.

@@ -1,6 +1,6 @@
 //! Whom signals may reach in a turn, and whom they must.
 
-use super::book::{Instance, Next};
+use super::book::{Instance, Next, Work};
 use super::{Heard, PodLaws, Use};
 use crate::laws::{Turn, Verdict, law};
 use monopod::machine::{Action, Fact, RunId};
@@ -20,6 +20,7 @@ impl PodLaws {
                 format!("{run:?} {target:?} {signal}\n{turn:?}")
             })?;
         }
+        self.forget_ended_attempts(turn);
         for place in 0..self.books.len() {
             self.check_stop_signal(turn, place, heard, all_killed)?;
             self.check_kill(turn, place, heard, all_killed)?;
@@ -27,6 +28,21 @@ impl PodLaws {
             self.check_timeouts(turn, place, all_killed)?;
         }
         Ok(())
+    }
+
+    /// An attempt whose program is ended comes to nothing.
+    fn forget_ended_attempts(&mut self, turn: &Turn) {
+        for (run, ..) in turn.strikes() {
+            let workers = self.books.iter_mut().flat_map(|book| &mut book.workers);
+            for worker in workers {
+                if worker
+                    .attempt
+                    .is_some_and(|attempt| attempt.work == Work::Run(run))
+                {
+                    worker.abandon();
+                }
+            }
+        }
     }
 
     /// A probe's program is ended at its timeout, or because its container is over or is being stopped.
@@ -189,11 +205,7 @@ impl PodLaws {
             return Ok(());
         }
         let run = turn.facts.iter().find_map(|fact| match fact {
-            Fact::Ended(run, _)
-                if self.runs.get(run) == Some(&Use::Own(place)) =>
-            {
-                Some(*run)
-            }
+            Fact::Ended(run, _) if self.runs.get(run) == Some(&Use::Own(place)) => Some(*run),
             _ => None,
         });
         let killed = |action: &Action| match action {

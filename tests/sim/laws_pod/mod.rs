@@ -21,6 +21,7 @@ use monopod::plan::{
     CheckId, ExitCode, Handler, Hook, HookKind, Plan, Pod, ProbeKind, ProgramId, Role, Signal,
 };
 use monopod::time::Time;
+use probe::Worker;
 use std::collections::HashMap;
 use std::time::Duration;
 use stop::Stop;
@@ -173,7 +174,8 @@ impl PodLaws {
                 }
                 Fact::Signalled(Signal::TTIN | Signal::TTOU, Sender::Kernel) => {}
                 Fact::Signalled(signal, _) => heard.signals.push(signal),
-                Fact::Commanded(command) => self.hear_command(turn.now, command, &mut heard),
+                // An end that comes together with a command is an end.
+                Fact::Commanded(_) => {}
             }
         }
         for worker in self.books.iter_mut().flat_map(|book| &mut book.workers) {
@@ -182,6 +184,11 @@ impl PodLaws {
                 .is_some_and(|run| heard.ended.contains(&run))
             {
                 worker.lingering = None;
+            }
+        }
+        for fact in turn.facts {
+            if let Fact::Commanded(command) = *fact {
+                self.hear_command(turn.now, command, &mut heard);
             }
         }
         self.hear_asks(turn, &mut heard);
@@ -243,8 +250,9 @@ impl PodLaws {
             .filter_map(|book| book.instance.as_mut())
         {
             for hook in [&mut instance.post, &mut instance.pre] {
+                // It is asked again: at least once is the promise (C.4).
                 if matches!(hook, HookState::Live(Work::Ask(_))) {
-                    *hook = HookState::Over(false);
+                    *hook = HookState::Before;
                 }
             }
         }
@@ -286,8 +294,12 @@ impl PodLaws {
                 if let Some(instance) = book.live_mut() {
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
-                } else if let Next::Again(_, latest, rest) = book.next {
-                    book.next = Next::Again(now, latest, rest);
+                    return;
+                }
+                match book.next {
+                    Next::Again(..) => book.next = book.forgive(now),
+                    Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
+                    Next::First | Next::Live | Next::Done(_) => {}
                 }
             }
         }
@@ -342,6 +354,14 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
+            // What is being stopped is not asked whether it lives.
+            if stopping || book.live().is_some_and(|instance| instance.kill.is_some()) {
+                let ends = |worker: &&mut Worker| worker.kind != ProbeKind::Readiness;
+                book.workers
+                    .iter_mut()
+                    .filter(ends)
+                    .for_each(Worker::abandon);
+            }
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);
@@ -401,8 +421,14 @@ impl PodLaws {
             .into_iter()
             .chain(self.helper.due(false))
             .min();
-        law(turn.deadline == due, "deadline", || {
-            format!("wants to be woken at {:?}, due is {due:?}", turn.deadline)
+        let early = turn
+            .deadline
+            .is_some_and(|at| due.is_none_or(|due| at < due) && self.may_be_due().contains(&at));
+        law(turn.deadline == due || early, "deadline", || {
+            format!(
+                "wants to be woken at {:?}, due is {due:?}\n{turn:?}",
+                turn.deadline
+            )
         })
     }
 

@@ -97,6 +97,18 @@ impl Worker {
         ran.after(Duration::from_nanos(since.div_ceil(period) * period))
     }
 
+    /// The attempt under way is given up.
+    pub fn abandon(&mut self) {
+        if let Some(Attempt {
+            work: Work::Run(run),
+            ..
+        }) = self.attempt.take()
+        {
+            self.lingering = Some(run);
+        }
+        self.tries = 0;
+    }
+
     /// A trigger out of turn moves the beat, whether or not a gate lets it pass (B.2, B.6).
     pub fn triggered(&mut self, now: Time) {
         self.moved = Some(now);

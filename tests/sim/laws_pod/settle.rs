@@ -16,9 +16,11 @@ impl PodLaws {
             self.runs.insert(run, used);
             if let Use::Own(place) = used {
                 let stopping = self.stop.is_some() || was_killing;
-                law(!stopping, "nothing but hooks starts once a stop was heard", || {
-                    format!("{turn:?}")
-                })?;
+                law(
+                    !stopping,
+                    "nothing but hooks starts once a stop was heard",
+                    || format!("{turn:?}"),
+                )?;
                 let (may, _) = self.start_due(place, turn.now);
                 law(may, "containers start in order and in time", || {
                     let next = self.books[place].next;
@@ -108,9 +110,10 @@ impl PodLaws {
                 let free = self.stop.is_none() && instance.kill.is_none();
                 (&book.plan.post_start, (due, due.filter(|_| free)))
             }
-            (HookKind::PreStop, Some(instance)) => {
-                (&book.plan.pre_stop, self.hook_window(book, instance))
-            }
+            (HookKind::PreStop, Some(instance)) => (
+                &book.plan.pre_stop,
+                self.hook_window(book, instance, turn.now),
+            ),
             (_, None) => (&None, (None, None)),
         };
         let (may, must) = (
@@ -129,7 +132,8 @@ impl PodLaws {
                 false => HookState::Live(Work::Until(turn.now.after(*span))),
             },
             (Some(Hook::Fails), None) if must => HookState::Over(false),
-            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Over(false),
+            // Whoever is to ask is awaited.
+            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Before,
             _ => {
                 return law(!must, "hooks run in their time and not after", || {
                     format!("{kind:?} of container {place} is due\n{turn:?}")
@@ -212,7 +216,7 @@ impl PodLaws {
             return Ok(());
         }
         let opened = worker.beat.is_none();
-        if opened && gate.just_started && worker.kind == ProbeKind::Readiness {
+        if opened && worker.kind == ProbeKind::Readiness {
             worker.triggered(now);
         }
         let free = now.max(gate.delayed_until);
@@ -293,15 +297,24 @@ impl PodLaws {
             }
             due.extend(book.workers.iter().filter_map(Worker::times_out));
         }
-        match &self.stop {
-            Some(stop) if self.books.iter().any(|book| book.live().is_some()) => {
-                due.extend([stop.drained].iter().filter(|at| **at > now));
-            }
-            Some(_) => {}
-            None => due.extend(self.pod.active_deadline.map(|span| Time::START.after(span))),
+        if self.stop.is_none() {
+            due.extend(self.pod.active_deadline.map(|span| Time::START.after(span)));
         }
         due.extend(self.ending.due().filter(|_| self.ending.has_begun()));
         due
+    }
+
+    /// What somebody may wake up for although nothing must come of it, as far as the books know.
+    pub fn may_be_due(&self) -> Vec<Time> {
+        let workers = self.books.iter().flat_map(|book| &book.workers);
+        let lingering = workers.filter(|worker| worker.lingering.is_some());
+        let beats = lingering.filter_map(|worker| worker.beat);
+        let live = self.books.iter().filter_map(Book::live);
+        let kills = live.filter_map(|instance| self.kill_window(instance).0);
+        beats
+            .chain(kills)
+            .chain(self.stop.as_ref().map(|stop| stop.drained))
+            .collect()
     }
 
     fn due_of_instance(
@@ -319,6 +332,11 @@ impl PodLaws {
                 due.push(at);
             }
         }
+        due.extend(
+            self.hook_window(book, instance, now)
+                .1
+                .filter(|at| *at > now),
+        );
         if instance.signalled.is_none() {
             due.extend(self.signal_window(place, now).1.filter(|at| *at > now));
         }

@@ -96,8 +96,7 @@ impl PodLaws {
             ContainerState::Terminated(termination) => instance
                 .and_then(|instance| instance.over)
                 .is_some_and(|(at, ending)| {
-                    termination.finished_at == at
-                        && termination.ending.code() == self.shown_code(book, ending)
+                    termination.finished_at == at && termination.ending == ending
                 }),
         };
         law(right, "the state is the container's", || {
@@ -111,18 +110,6 @@ impl PodLaws {
             "a container in back-off waits",
             || "it does not say so".into(),
         )
-    }
-
-    /// An instance that never ran shows 128 (S157).
-    fn shown_code(&self, book: &Book, ending: monopod::machine::Ending) -> monopod::plan::ExitCode {
-        match book
-            .instance
-            .as_ref()
-            .is_some_and(|instance| instance.unstartable)
-        {
-            true => monopod::plan::ExitCode(128),
-            false => ending.code(),
-        }
     }
 
     /// F.2, and D.8 for a pod that was stopped.
@@ -185,7 +172,8 @@ impl PodLaws {
             .iter()
             .any(|book| book.plan.role == Role::Main && book.starts > 0);
         let all_done = self.books.iter().all(done);
-        let right = initialized.holds == (ever || all_done) || begun || self.ever_anew;
+        let loose = begun || self.ever_anew || self.stop.is_some();
+        let right = initialized.holds == (ever || all_done) || loose;
         law(right, "Initialized (F.3)", || {
             format!("{initialized:?}\n{turn:?}")
         })?;

@@ -174,9 +174,7 @@ impl Instance {
             stop.settle(now, self.run, post.id, leftovers, post.desk);
             // Its exec succeeded only after it was asked to stop.
             if self.since.is_some() && probes.is_none() && post.plan.post_start.is_none() {
-                probes
-                    .insert(Probes::new(post.plan))
-                    .retire(leftovers);
+                probes.insert(Probes::new(post.plan)).retire(leftovers);
             }
             if let (Some(probes), Some(since)) = (probes, self.since) {
                 probes.settle(now, since, post, leftovers);

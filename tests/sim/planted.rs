@@ -47,8 +47,8 @@ struct Spoilt<S> {
 impl<S: 'static> Spoilt<S> {
     fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
         let main = match &plan.conduct {
-            Conduct::Lifecycle(conduct) => Some(conduct.main),
-            Conduct::Pod(_) => None,
+            Conduct::Lifecycle(_) => unreachable!(),
+            Conduct::Pod(pod) => pod.containers.last().map(|container| container.program),
             Conduct::Passthrough(conduct) => conduct.main,
         };
         Spoilt {

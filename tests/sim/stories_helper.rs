@@ -2,7 +2,7 @@
 
 use crate::story::{Story, ms, s};
 use crate::temper::{exits, runs};
-use crate::world::Event;
+use crate::kernel::Event;
 
 #[test]
 fn the_helper_comes_first_of_all() {

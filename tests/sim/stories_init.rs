@@ -3,7 +3,7 @@
 use crate::story::{Story, s, signal};
 use crate::temper::{cannot_start, exits, runs};
 use monopod::machine::Stage;
-use monopod::plan::Retries;
+use crate::plans::Retries;
 
 #[test]
 fn s149_steps_run_one_at_a_time_and_the_command_comes_last() {

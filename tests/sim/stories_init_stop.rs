@@ -2,7 +2,7 @@
 
 use crate::story::{Story, ms, s, signal};
 use crate::temper::{exits, runs};
-use monopod::plan::Retries;
+use crate::plans::Retries;
 
 #[test]
 fn a_stop_stops_the_step_and_no_other_begins_though_it_then_succeeds() {

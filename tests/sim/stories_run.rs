@@ -2,7 +2,7 @@
 
 use crate::story::{Story, ms, s, signal};
 use crate::temper::{cannot_start, exits, runs};
-use crate::world::Event;
+use crate::kernel::Event;
 use monopod::machine::Stage;
 use monopod::plan::ExitCode;
 

@@ -38,6 +38,8 @@ pub struct Container {
     trouble: Option<WaitingReason>,
     /// Whether an instance was ever started up. Stays true.
     ever_started: bool,
+    /// Whether the next in order may be started.
+    lets_pass: bool,
 }
 
 #[derive(Debug, Default)]
@@ -177,15 +179,14 @@ impl Container {
             return Judgement::Nothing;
         }
         self.remains = Some(run).filter(|_| post.plan.kills_its_tree && !end.unstartable);
+        self.lets_pass |= post.plan.role == Role::Main;
         self.failures = match end.ending.is_success() {
             true => 0,
             false => self.failures.saturating_add(1),
         };
-        self.trouble = match killed {
-            _ if end.unstartable => Some(WaitingReason::RunContainerError),
-            Some(KillCause::PostStart) => Some(WaitingReason::PostStartHookError),
-            _ => None,
-        };
+        if end.unstartable {
+            self.trouble = Some(WaitingReason::RunContainerError);
+        }
         let fate = fate(post.plan, &end, killed, self.failures);
         match fate {
             Fate::Done | Fate::Failed => self.state = State::Over,
@@ -226,6 +227,7 @@ impl Container {
         if matches!(self.state, State::Waiting) {
             let run = post.desk.start(post.id, post.plan.program);
             self.instances = self.instances.saturating_add(1);
+            self.lets_pass |= post.plan.role == Role::Main && post.plan.post_start.is_none();
             self.state = State::Live(Box::new(Instance::new(run, now)));
         }
     }
@@ -234,7 +236,16 @@ impl Container {
     pub fn settle(&mut self, now: Time, pod_goes_on: bool, grace: Duration, post: &mut Post) {
         if let State::Live(instance) = &mut self.state {
             instance.settle(now, pod_goes_on, grace, post, &mut self.leftovers);
-            self.ever_started |= instance.probes().is_some_and(Probes::started);
+            let started = instance.probes().is_some_and(Probes::started);
+            self.ever_started |= started;
+            self.lets_pass |= match post.plan.role {
+                Role::Init => false,
+                Role::Sidecar => started,
+                Role::Main => instance.is_past_its_start(),
+            };
+            if let Some(KillCause::PostStart) = instance.stopping().map(Stop::cause) {
+                self.trouble = Some(WaitingReason::PostStartHookError);
+            }
         }
         // As a real container's processes die with its first. If the pod ends with it, the sweep asks them to go.
         if let Some(run) = self.remains.take().filter(|_| pod_goes_on) {
@@ -268,6 +279,7 @@ impl Container {
 
     /// All containers are started anew: it waits for its turn again. One that rests goes on resting meanwhile.
     pub fn begin_anew(&mut self) {
+        self.lets_pass = false;
         if matches!(self.state, State::Over) {
             self.state = State::Waiting;
         }
@@ -300,17 +312,16 @@ impl Container {
         }
     }
 
-    /// Whether the next in order may be started (S71, S149, S152, S153).
-    pub fn lets_pass(&self, plan: &crate::plan::Container) -> bool {
-        match plan.role {
-            Role::Init => matches!(self.standing(), Standing::Done),
-            Role::Sidecar => self.probes().is_some_and(Probes::started),
-            Role::Main => match &self.state {
-                State::Live(instance) => instance.is_past_post_start(plan.post_start.is_some()),
-                State::Waiting => false,
-                State::Ended { .. } | State::Resting { .. } | State::Over => true,
-            },
-        }
+    /// Whether the next in order may be started: an init container has succeeded (S149), a sidecar was started up
+    /// (S152, S153), a main container was begun and its postStart hook, if it has one, is over (S71). Whether an exec
+    /// succeeds is not waited for: a thousand containers start at once.
+    pub fn lets_pass(&self) -> bool {
+        self.lets_pass || self.standing() == Standing::Done
+    }
+
+    /// Whether it shows as waiting and has no instance behind it (F.2).
+    pub fn is_unborn(&self) -> bool {
+        self.newest_end.is_none() && self.probes().is_none()
     }
 
     /// Where it stands.

@@ -38,6 +38,8 @@ pub struct Seen {
     pub started: bool,
     /// Was started up at some time.
     pub ever_started: bool,
+    /// Waits, and has no instance behind it.
+    pub unborn: bool,
     alarm: Option<Time>,
 }
 
@@ -50,6 +52,7 @@ impl Crew {
             ready: false,
             started: false,
             ever_started: false,
+            unborn: true,
             alarm: None,
         };
         Crew {
@@ -205,6 +208,7 @@ impl Crew {
             seen.started = container.is_started();
             seen.ready = container.is_ready(seen.role);
             seen.ever_started = container.ever_started();
+            seen.unborn = container.is_unborn();
             if seen.role == Role::Init {
                 continue;
             }

@@ -261,10 +261,11 @@ impl Instance {
         }
     }
 
-    /// Its start is behind it as far as those that come after it care: its postStart hook, if it has one, is over (S71).
-    pub fn is_past_post_start(&self, has_hook: bool) -> bool {
+    /// Its start is behind it as far as those that come after it care: it runs, and its postStart hook, if it has one, is
+    /// over (S71).
+    pub fn is_past_its_start(&self) -> bool {
         match self.stage {
-            Stage::Starting | Stage::PostStart(_) => !has_hook,
+            Stage::Starting | Stage::PostStart(_) => false,
             Stage::Running(_) | Stage::Stopping { .. } => true,
         }
     }

@@ -45,7 +45,7 @@ impl Order {
             }
             let passes = crew.with(ContainerId(self.turn), |container, post| {
                 container.start(now, post);
-                container.lets_pass(post.plan)
+                container.lets_pass()
             });
             if passes != Some(true) {
                 return;

@@ -39,6 +39,8 @@ enum State {
     /// Not yet, or never again.
     Shut,
     Idle,
+    /// A run that was killed at its timeout has not ended. The next pass waits for that, as the kubelet's does.
+    Blocked,
     Due {
         attempt: u32,
     },
@@ -152,6 +154,12 @@ impl Prober {
 
     /// Asks, if it is time.
     pub fn settle(&mut self, now: Time, to: &mut Addressee, leftovers: &Leftovers) {
+        let blocked = matches!(to.probe.handler, Handler::Exec(program) if leftovers.has(program));
+        match self.state {
+            State::Idle if blocked => self.state = State::Blocked,
+            State::Blocked if !blocked => self.state = State::Idle,
+            _ => {}
+        }
         if matches!(self.state, State::Idle) && self.tick <= now {
             self.tick = tick_after(to.probe, self.tick, now);
             self.state = State::Due { attempt: 1 };
@@ -159,10 +167,6 @@ impl Prober {
         // What fails on the spot is tried again on the spot.
         while let State::Due { attempt } = self.state {
             match to.probe.handler {
-                // The one before it never ended, not even by SIGKILL.
-                Handler::Exec(program) if leftovers.has(program) => {
-                    self.conclude(to, attempt, Outcome::Failure, Cause::TimedOut);
-                }
                 Handler::Exec(program) => {
                     self.state = State::Running {
                         run: to.desk.start(to.id, program),
@@ -249,7 +253,7 @@ impl Prober {
             State::Running { give_up_at, .. } | State::Asking { give_up_at, .. } => {
                 Some(give_up_at)
             }
-            State::Shut | State::Due { .. } => None,
+            State::Shut | State::Blocked | State::Due { .. } => None,
         }
     }
 }

@@ -170,3 +170,6 @@ pub struct Post<'a> {
     /// Where orders are given.
     pub desk: &'a mut Desk,
 }
+
+#[cfg(test)]
+mod tests;

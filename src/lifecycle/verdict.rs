@@ -154,11 +154,10 @@ impl Verdict {
                 false => Phase::Failed,
             };
         }
-        let new = mains().any(stands(Standing::New));
-        if !initialized || new {
-            return Phase::Pending;
+        match initialized && !mains().any(|seen| seen.unborn) {
+            true => Phase::Running,
+            false => Phase::Pending,
         }
-        Phase::Running
     }
 
     /// All that can be seen.

@@ -3,9 +3,9 @@
 //! `warn` is for what a person should act on, `error` for why a container or the pod will not run, `info` for the course
 //! of a life.
 
-use super::words::{ending, reason, span};
+use super::words::{ending, is_trouble, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
-use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind};
+use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, Role};
 use log::Level;
 use nix::errno::Errno;
 
@@ -23,9 +23,9 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HookFellBack(..)
         | Happening::ExceededGrace(_)
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
-        Happening::ContainerEnded(_, end, false)
-            if *end != Ending::Exited(crate::plan::ExitCode(0)) =>
-        {
+        // A container that is tried again is trouble whatever it ended with; one that is not hands its code on.
+        Happening::BackingOff(..) => Level::Warn,
+        Happening::ContainerEnded(_, Ending::Killed(signal), false) if is_trouble(*signal) => {
             Level::Warn
         }
         _ => Level::Info,
@@ -44,12 +44,19 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
                 reason(*why, &file(*id, plan))
             )
         }
+        Happening::ContainerEnded(id, end, false) if end.is_success() && is_init(*id, plan) => {
+            format!("{} is done", name(id))
+        }
         Happening::ContainerEnded(id, end, _) => format!("{} {}", name(id), ending(*end)),
         Happening::BackingOff(id, rest) if rest.is_zero() => {
-            format!("{} is started again at once", name(id))
+            format!("{} has ended; it is tried again at once", name(id))
         }
         Happening::BackingOff(id, rest) => {
-            format!("{} is started again in {}", name(id), span(*rest))
+            format!(
+                "{} has ended; it is tried again in {}",
+                name(id),
+                span(*rest)
+            )
         }
         Happening::Killing(id, cause) => format!("stopping {}{}", name(id), kill_cause(*cause)),
         Happening::Unhealthy(id, kind, Outcome::Unknown, cause) => {
@@ -114,6 +121,10 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::StopCommanded => "a stop was asked for by the control socket".to_owned(),
         _ => String::new(),
     }
+}
+
+fn is_init(id: ContainerId, plan: &Plan) -> bool {
+    matches!(&plan.conduct, Conduct::Pod(pod) if pod.container(id).role == Role::Init)
 }
 
 fn name(id: ContainerId, plan: &Plan) -> String {

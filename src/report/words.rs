@@ -21,16 +21,10 @@ pub fn say(happening: &Happening, plan: &Plan) {
 /// How loud.
 pub fn level(happening: &Happening) -> Level {
     match happening {
-        Happening::CannotStart(..) | Happening::StepFailed(..) => Level::Error,
+        Happening::CannotStart(..) => Level::Error,
         Happening::Ended(_, Ending::Killed(signal), false) if is_trouble(*signal) => Level::Warn,
-        Happening::StepRests(..)
-        | Happening::PreStopFailed(..)
-        | Happening::PreStopOverran(_)
-        | Happening::GraceOver
-        | Happening::LeftBehind
-        | Happening::HelperRefused(_) => Level::Warn,
+        Happening::GraceOver | Happening::LeftBehind | Happening::HelperRefused(_) => Level::Warn,
         Happening::Started(_)
-        | Happening::StepDone(_)
         | Happening::Ended(..)
         | Happening::StopAsked(_)
         | Happening::Draining(_)
@@ -44,7 +38,7 @@ pub fn level(happening: &Happening) -> Level {
 
 /// Whether a death by this signal is news by itself. Ctrl-C, a hangup or `kill` are what somebody wanted; these are the
 /// kernel's verdict on the program (the out-of-memory killer's too), or somebody's who had lost patience.
-fn is_trouble(signal: Signal) -> bool {
+pub(super) fn is_trouble(signal: Signal) -> bool {
     matches!(
         signal.number(),
         libc::SIGKILL
@@ -69,31 +63,10 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             let file = plan.program(*program).file().to_string_lossy();
             format!("cannot start {}: {}", name(program), reason(*why, &file))
         }
-        Happening::StepDone(program) => format!("{} is done", name(program)),
-        Happening::StepRests(program, end, rest) => {
-            let how = end.map_or("did not run".to_owned(), ending);
-            let when = match rest.is_zero() {
-                true => "at once".to_owned(),
-                false => format!("in {}", span(*rest)),
-            };
-            format!("{} {how}; it is tried again {when}", name(program))
-        }
         Happening::Ended(program, end, _) => format!("{} {}", name(program), ending(*end)),
-        Happening::StepFailed(program, end) => {
-            format!("{} {}; the command is not run", name(program), ending(*end))
-        }
         Happening::StopAsked(signal) => format!("{signal} received: stopping"),
         Happening::Draining(time) => {
             format!("draining: unready from now on, stopping in {}", span(*time))
-        }
-        Happening::PreStopFailed(program, end) => {
-            format!("{} {}; the stop goes on", name(program), ending(*end))
-        }
-        Happening::PreStopOverran(program) => {
-            format!(
-                "{} is still running at the end of the grace; the stop goes on without it",
-                name(program)
-            )
         }
         Happening::Stragglers(time) => {
             format!("what is left gets SIGTERM and {} to end", span(*time))

@@ -321,7 +321,10 @@ impl Ending {
         law(
             !due || killed || turn.left().is_some(),
             "SIGKILL when the grace is over",
-            || format!("due {:?}, but only {:?}", self.kill_at, turn.actions),
+            || {
+                let (from, until) = (self.kill_at, self.kill_until);
+                format!("due {from:?} to {until:?}: {turn:?}")
+            },
         )?;
         let asks = self.has_begun()
             && !self.asked

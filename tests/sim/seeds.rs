@@ -7,9 +7,10 @@ use crate::plans;
 use crate::rng::Rng;
 use crate::timeline::Timeline;
 use crate::weather::weather;
+use crate::weather_pod;
 use crate::world::{Outcome, World};
 use monopod::machine::{Action, Machine};
-use monopod::plan::Plan;
+use monopod::plan::{Conduct, Plan};
 use monopod::time::Time;
 
 /// Steps of the machine in one run of the tests; a million is promised.
@@ -69,7 +70,11 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
         })
     });
     let text = world.timeline.take().map_or_else(String::new, |timeline| {
-        format!("{:?}\n{}", plan.conduct, timeline.text())
+        let conduct = match &plan.conduct {
+            Conduct::Pod(pod) => weather_pod::describe(pod),
+            Conduct::Passthrough(conduct) => format!("{conduct:?}\n"),
+        };
+        conduct + timeline.text()
     });
     Life {
         verdict,

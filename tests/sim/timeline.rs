@@ -195,17 +195,10 @@ impl Timeline {
         match happening {
             Happening::Started(p) => format!("{} runs", name(p)),
             Happening::CannotStart(p, why) => format!("{} {}", name(p), unstartable(why)),
-            Happening::StepDone(p) => format!("{} is done", name(p)),
-            Happening::StepRests(p, _, rest) => format!("{} rests {}", name(p), span(rest)),
             Happening::Ended(p, ending, false) => format!("{} {}", name(p), ended(ending)),
             Happening::Ended(p, ending, true) => format!("{} {} as asked", name(p), ended(ending)),
-            Happening::StepFailed(p, ending) => format!("{} failed, it {}", name(p), ended(ending)),
             Happening::StopAsked(signal) => format!("stop asked by {signal}"),
             Happening::Draining(time) => format!("draining {}", span(time)),
-            Happening::PreStopFailed(p, ending) => {
-                format!("{} failed, it {}", name(p), ended(ending))
-            }
-            Happening::PreStopOverran(p) => format!("{} overran", name(p)),
             Happening::Stragglers(time) => format!("stragglers get {}", span(time)),
             Happening::GraceOver => "grace is over".into(),
             Happening::LeftBehind => "something is left behind".into(),

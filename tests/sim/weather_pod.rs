@@ -263,3 +263,50 @@ pub fn events(
         }
     }
 }
+
+/// The pod in a few lines, for whoever reads how it lived.
+pub fn describe(pod: &Pod) -> String {
+    let mut text = format!(
+        "grace {:?} drain {:?} deadline {:?} gates {} code from {:?} {:?}\n",
+        pod.grace,
+        pod.drain,
+        pod.active_deadline,
+        pod.readiness_gates.len(),
+        pod.exit_code_from,
+        pod.remap_exit
+    );
+    for (id, container) in pod.containers() {
+        let Container { role, restart, .. } = container;
+        text += &format!(
+            "c{} {role:?} {:?} {:?} stop {:?}\n",
+            id.0, restart.policy, restart.rules, container.stop_signal
+        );
+        let probes = [
+            ("startup", &container.startup_probe),
+            ("liveness", &container.liveness_probe),
+            ("readiness", &container.readiness_probe),
+        ];
+        for (name, probe) in probes {
+            let Some(probe) = probe else { continue };
+            text += &format!(
+                "   {name} {:?} delay {:?} timeout {:?} period {:?} successes {} failures {} grace {:?}\n",
+                probe.handler,
+                probe.initial_delay,
+                probe.timeout,
+                probe.period,
+                probe.success_threshold,
+                probe.failure_threshold,
+                probe.grace
+            );
+        }
+        for (name, hook) in [
+            ("postStart", container.post_start),
+            ("preStop", container.pre_stop),
+        ] {
+            if let Some(hook) = hook {
+                text += &format!("   {name} {hook:?}\n");
+            }
+        }
+    }
+    text
+}

@@ -27,8 +27,10 @@ pub struct Book {
     pub next: Next,
     /// Whether it was `started` at some time since everything was begun.
     pub ever_started: bool,
-    /// Whether its program ran at some time.
-    pub ever_ran: bool,
+    /// Whether it was shown running or terminated at some time (F.2).
+    pub ever_up: bool,
+    /// Its back-off holds its first start in a pod that begins anew until then.
+    pub not_before: Time,
     /// Whether an instance is to come whatever the policy says, because somebody asked for a restart.
     pub commanded: bool,
     /// Its probes.
@@ -60,8 +62,6 @@ pub struct Instance {
     pub ran: Option<Time>,
     /// How it ended, or that it never ran.
     pub over: Option<(Time, Ending)>,
-    /// It could not be started.
-    pub unstartable: bool,
     /// Its postStart hook.
     pub post: HookState,
     /// Its preStop hook.
@@ -142,7 +142,8 @@ impl Book {
             instance: None,
             next: Next::First,
             ever_started: false,
-            ever_ran: false,
+            ever_up: false,
+            not_before: Time::START,
             commanded: false,
             workers: workers
                 .into_iter()
@@ -188,7 +189,6 @@ impl Book {
             ordered: now,
             ran: None,
             over: None,
-            unstartable: false,
             post: HookState::Before,
             pre: HookState::Before,
             kill: None,
@@ -203,7 +203,6 @@ impl Book {
 
     /// Its program runs.
     pub fn ran(&mut self, now: Time) {
-        self.ever_ran = true;
         let post = match &self.plan.post_start {
             None => HookState::Over(true),
             Some(Hook::Sleep(span)) => HookState::Live(Work::Until(now.after(*span))),
@@ -217,16 +216,16 @@ impl Book {
     }
 
     /// Its instance is over. Gives back whether a rule asks for a new start of everything.
-    pub fn over(&mut self, now: Time, ending: Ending, unstartable: bool, stopping: bool) -> bool {
-        let Some(instance) = self.live_mut() else {
+    pub fn over(&mut self, now: Time, ending: Ending, stopping: bool) -> bool {
+        if self.live().is_none() {
             return false;
-        };
+        }
         for worker in &mut self.workers {
             worker.abandon();
         }
         let instance = self.instance.as_mut().expect("it lives");
         instance.over = Some((now, ending));
-        instance.unstartable = unstartable;
+        self.ever_up = true;
         let (ordered, kill) = (instance.ordered, instance.kill);
         if stopping {
             self.next = Next::Done(Some(ending));
@@ -247,7 +246,12 @@ impl Book {
             RestartPolicy::Never => false,
         };
         let again = match rule.map(|rule| rule.action) {
-            Some(RuleAction::RestartAllContainers) => return true,
+            Some(RuleAction::RestartAllContainers) => {
+                if let Next::Again(_, until, _) = self.again(now, ordered) {
+                    self.not_before = until;
+                }
+                return true;
+            }
             Some(RuleAction::Restart) => true,
             None => by_policy,
         };
@@ -285,6 +289,14 @@ impl Book {
     pub fn forgive(&mut self, now: Time) -> Next {
         self.rests = 0;
         Next::Again(now, now, Duration::ZERO)
+    }
+
+    /// Nothing is started any more; how it ended last is how it ended.
+    pub fn rest_in_peace(&mut self) {
+        if matches!(self.next, Next::First | Next::Again(..)) {
+            let last = self.instance.as_ref().and_then(|instance| instance.over);
+            self.next = Next::Done(last.map(|(_, ending)| ending));
+        }
     }
 
     /// Everything begins anew.

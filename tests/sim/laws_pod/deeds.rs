@@ -225,15 +225,15 @@ impl PodLaws {
     }
 
     /// An exec probe that is still at it at its timeout is killed with its tree (S41).
-    fn check_timeouts(&self, turn: &Turn, place: usize, all_killed: bool) -> Verdict {
-        for worker in &self.books[place].workers {
+    fn check_timeouts(&mut self, turn: &Turn, place: usize, all_killed: bool) -> Verdict {
+        for worker in &mut self.books[place].workers {
+            let first = worker.timed_out_at.take() == Some(turn.now);
             let Some(run) = worker.lingering else {
                 continue;
             };
             let killed = turn
                 .strikes()
                 .any(|strike| strike == (run, Target::Tree, Signal::KILL));
-            let first = worker.timed_out_at == Some(turn.now);
             law(
                 killed || all_killed || !first,
                 "an exec probe is killed at its timeout",

@@ -15,7 +15,7 @@ mod stop;
 
 use crate::laws::{Ending, Turn, Verdict, law};
 use crate::laws_helper::Helper;
-use book::{Book, HookState, Kill, Next, Work};
+use book::{Book, HookState, Instance, Kill, Next, Work};
 use monopod::machine::{Command, Ending as End, Fact, Outcome, RunId, Sender};
 use monopod::plan::{
     CheckId, ExitCode, Handler, Hook, HookKind, Plan, Pod, ProbeKind, ProgramId, Role, Signal,
@@ -270,7 +270,8 @@ impl PodLaws {
             return;
         }
         let stopping = stopping || self.anew.is_some();
-        if self.books[place].over(now, ending, never_ran, stopping) {
+        // Whatever a container leaves in a new start of everything, it is started again.
+        if self.books[place].over(now, ending, stopping) {
             self.anew = Some(now);
             self.ever_anew = true;
         }
@@ -354,31 +355,54 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
-            // What is being stopped is not asked whether it lives.
-            if stopping || book.live().is_some_and(|instance| instance.kill.is_some()) {
-                let ends = |worker: &&mut Worker| worker.kind != ProbeKind::Readiness;
-                book.workers
-                    .iter_mut()
-                    .filter(ends)
-                    .for_each(Worker::abandon);
-            }
+            book.ever_up |= book.live().is_some_and(Instance::is_running);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);
         }
-        if self.stop.is_some() || self.anew.is_some() {
-            return;
+        if !stopping && self.anew.is_none() {
+            self.stop = self
+                .cause()
+                .map(|cause| Stop::by_itself(now, &self.pod, cause));
         }
-        let of = |role| move |book: &&Book| book.plan.role == role;
+        self.quieten();
+    }
+
+    /// Why the pod comes to its end by itself, if it does.
+    fn cause(&self) -> Option<stop::Cause> {
+        let mut inits = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Init);
         let failed = |book: &Book| matches!(book.next, Next::Done(Some(end)) if !end.is_success());
-        let cause = if self.books.iter().filter(of(Role::Init)).any(failed) {
-            stop::Cause::InitFailed
-        } else if self.mains_are_over() {
-            stop::Cause::MainsOver
-        } else {
-            return;
-        };
-        self.stop = Some(Stop::by_itself(now, &self.pod, cause));
+        if inits.any(failed) {
+            return Some(stop::Cause::InitFailed);
+        }
+        self.mains_are_over().then_some(stop::Cause::MainsOver)
+    }
+
+    /// What is being stopped is not asked whether it lives, and what comes of its postStart hook is nobody's business.
+    fn quieten(&mut self) {
+        let stopping = self.stop.is_some();
+        for book in &mut self.books {
+            if stopping {
+                book.rest_in_peace();
+            }
+            if !stopping && book.live().is_none_or(|instance| instance.kill.is_none()) {
+                continue;
+            }
+            if let Some(instance) = book.live_mut()
+                && !matches!(instance.post, HookState::Over(_))
+                && instance.ran.is_some()
+            {
+                instance.post = HookState::Over(false);
+            }
+            let ends = |worker: &&mut Worker| worker.kind != ProbeKind::Readiness;
+            book.workers
+                .iter_mut()
+                .filter(ends)
+                .for_each(Worker::abandon);
+        }
     }
 
     fn mains_are_over(&self) -> bool {

@@ -51,6 +51,7 @@ impl PodLaws {
         match self.books[place].next {
             Next::Live | Next::Done(_) => (false, false),
             Next::Again(from, until, _) => (from <= now, until <= now && !hooked),
+            Next::First if self.books[place].not_before > now => (false, false),
             Next::First => self.first_start_due(place),
         }
     }
@@ -75,8 +76,9 @@ impl PodLaws {
                         instance.over.is_some() || matches!(instance.post, HookState::Over(_))
                     };
                     let begun = book.instance.as_ref().filter(|_| book.next != Next::First);
-                    may &= begun.is_some_and(|instance| !hooked || settled(instance));
-                    must &= begun.is_some_and(|instance| !hooked || settled(instance));
+                    let free = begun.is_some_and(|instance| !hooked || settled(instance));
+                    may &= free || book.ever_up;
+                    must &= free;
                 }
             }
         }
@@ -279,7 +281,10 @@ impl PodLaws {
             base: ran,
             delayed_until: ran.after(worker.probe.initial_delay),
             just_started: instance.startup_passed && book.plan.startup_probe.is_some(),
-            must: !(ends && stopping) && instance.killed.is_none() && self.anew.is_none(),
+            must: !(ends && stopping)
+                && !(stopping && worker.beat.is_none())
+                && instance.killed.is_none()
+                && self.anew.is_none(),
         })
     }
 
@@ -291,6 +296,9 @@ impl PodLaws {
                 && self.stop.is_none()
             {
                 due.push(until);
+            }
+            if book.next == Next::First && self.stop.is_none() {
+                due.extend(Some(book.not_before).filter(|at| *at > now));
             }
             if let Some(instance) = book.live() {
                 self.due_of_instance(place, book, instance, now, &mut due);
@@ -325,12 +333,16 @@ impl PodLaws {
         now: Time,
         due: &mut Vec<Time>,
     ) {
-        for hook in [instance.post, instance.pre] {
-            if let HookState::Live(Work::Until(at)) = hook
-                && instance.signalled.is_none()
-            {
-                due.push(at);
-            }
+        if let HookState::Live(Work::Until(at)) = instance.pre
+            && instance.signalled.is_none()
+        {
+            due.push(at);
+        }
+        if let HookState::Live(Work::Until(at)) = instance.post
+            && instance.kill.is_none()
+            && self.stop.is_none()
+        {
+            due.push(at);
         }
         due.extend(
             self.hook_window(book, instance, now)

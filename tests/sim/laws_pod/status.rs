@@ -129,12 +129,10 @@ impl PodLaws {
                 Phase::Succeeded,
                 Phase::Failed,
             ]
-        } else if of(Role::Main).all(|book| book.ever_ran) {
+        } else if of(Role::Main).all(|book| book.ever_up) {
             &[Phase::Running]
-        } else if of(Role::Main).all(|book| book.starts == 0) {
-            &[Phase::Pending]
         } else {
-            &[Phase::Pending, Phase::Running]
+            &[Phase::Pending]
         };
         law(
             expected.contains(&turn.pod.phase),
@@ -166,7 +164,7 @@ impl PodLaws {
         let ever = self
             .books
             .iter()
-            .any(|book| book.plan.role == Role::Main && book.ever_ran);
+            .any(|book| book.plan.role == Role::Main && book.ever_up);
         let begun = self
             .books
             .iter()

@@ -212,19 +212,16 @@ pub fn codes(laws: &PodLaws) -> Vec<ExitCode> {
         Cause::Asked(_) | Cause::MainsOver => {
             let ended = |book: &Book| match book.next {
                 Next::Done(ending) => ending.map(End::code),
-                _ => None,
+                // Should it survive even SIGKILL, nobody will ever know its own code.
+                Next::Live => Some(ExitCode::by_signal(Signal::KILL)),
+                Next::First | Next::Again(..) => None,
             };
-            match laws.pod.exit_code_from {
-                Some(id) => ended(&laws.books[id.0]),
-                None => {
-                    let mut codes = mains().filter_map(ended);
-                    Some(
-                        codes
-                            .find(|code| *code != ExitCode::SUCCESS)
-                            .unwrap_or(ExitCode::SUCCESS),
-                    )
-                }
-            }
+            let named = laws.pod.exit_code_from;
+            let mut codes = mains().filter_map(ended);
+            named
+                .and_then(|id| ended(&laws.books[id.0]))
+                .or_else(|| codes.find(|code| *code != ExitCode::SUCCESS))
+                .or(Some(ExitCode::SUCCESS))
         }
     };
     code.map(remap).into_iter().collect()

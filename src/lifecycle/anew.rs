@@ -32,14 +32,15 @@ impl Anew {
         Anew
     }
 
-    /// Whether nothing lives any more; then the order begins again.
-    pub fn settle(&self, crew: &mut Crew, order: &mut Order) -> bool {
+    /// Whether nothing lives any more; then the order has begun again.
+    pub fn is_over(&self, crew: &mut Crew, order: &mut Order) -> bool {
         let over = crew
             .seen()
             .iter()
             .all(|seen| seen.standing != Standing::Live);
         if over {
-            crew.with_all(|container, _| container.begin_anew());
+            crew.with_all(|container, post| container.begin_anew(post.plan.role));
+            crew.note();
             order.begin_anew();
         }
         over

@@ -262,6 +262,19 @@ impl Container {
         }
     }
 
+    /// Kills it with its tree if its grace is over, unless `all` are killed anyway.
+    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post) {
+        if let State::Live(instance) = &mut self.state {
+            instance.kill_if_overdue(all, post, &mut self.leftovers);
+            self.leftovers.settle(post.desk);
+        }
+    }
+
+    /// Whether it is to be killed now, or was.
+    pub fn is_past_its_grace(&self) -> bool {
+        self.stopping().is_some_and(Stop::is_past_its_grace)
+    }
+
     /// The pod is being stopped: nothing starts any more (S117).
     pub fn give_up(&mut self) {
         if matches!(self.state, State::Waiting | State::Resting { .. }) {
@@ -278,8 +291,8 @@ impl Container {
     }
 
     /// All containers are started anew: it waits for its turn again. One that rests goes on resting meanwhile.
-    pub fn begin_anew(&mut self) {
-        self.lets_pass = false;
+    pub fn begin_anew(&mut self, role: Role) {
+        self.lets_pass = role == Role::Main && matches!(self.state, State::Resting { .. });
         if matches!(self.state, State::Over) {
             self.state = State::Waiting;
         }
@@ -293,22 +306,20 @@ impl Container {
         }
     }
 
-    /// The stop that is under way, with the run that is being stopped.
-    pub fn stopping(&self) -> Option<(RunId, &Stop)> {
+    /// The stop that is under way.
+    pub fn stopping(&self) -> Option<&Stop> {
         match &self.state {
-            State::Live(instance) => Some(instance.run()).zip(instance.stopping()),
+            State::Live(instance) => instance.stopping(),
             _ => None,
         }
     }
 
-    /// The stop that is under way, with the run that is being stopped.
-    pub fn stopping_mut(&mut self) -> Option<(RunId, &mut Stop)> {
-        match &mut self.state {
-            State::Live(instance) => {
-                let run = instance.run();
-                instance.stopping_mut().map(|stop| (run, stop))
-            }
-            _ => None,
+    /// Those that had to go first are gone: its stop signal waits no longer.
+    pub fn give_turn(&mut self) {
+        if let State::Live(instance) = &mut self.state
+            && let Some(stop) = instance.stopping_mut()
+        {
+            stop.give_turn();
         }
     }
 

@@ -7,10 +7,10 @@
 //! What surprised us: the kill at the end of the grace is not one moment. A hook that overran has two seconds more for its
 //! container, and so has a sidecar that got no turn before (S115). Only who is killed last takes with it all that is left.
 
-use super::container::Standing;
+use super::container::{Container, Standing};
 use super::crew::Crew;
 use super::instance::StopOrder;
-use super::stopping::FLOOR;
+use super::stopping::{FLOOR, Stop};
 use super::sweep::Sweep;
 use crate::machine::{Happening, KillCause};
 use crate::plan::{ContainerId, ExitCode, Role, Signal};
@@ -101,11 +101,7 @@ impl Ending {
         if matches!(self.stage, Stage::Stopping)
             && let Some(id) = next_sidecar(crew)
         {
-            crew.with(id, |container, _| {
-                if let Some((_, stop)) = container.stopping_mut() {
-                    stop.give_turn();
-                }
-            });
+            crew.with(id, |container, _| container.give_turn());
         }
     }
 
@@ -122,21 +118,25 @@ impl Ending {
             crew.note();
             let signalled = crew.touched().iter().filter_map(|id| {
                 let stopping = crew.containers()[id.0].stopping();
-                stopping.and_then(|(_, stop)| stop.is_to_be_killed_at())
+                stopping.and_then(Stop::is_to_be_killed_at)
             });
             self.last_kill_at = self.last_kill_at.max(signalled.max());
-            if !crew
-                .seen()
-                .iter()
-                .any(|seen| seen.standing == Standing::Live)
-            {
+            let containers = crew.containers().iter();
+            let mut live = containers
+                .filter(|container| container.run().is_some())
+                .peekable();
+            if live.peek().is_none() {
                 let kill_at = self
                     .last_kill_at
                     .unwrap_or(self.stop_by.max(now.after(FLOOR)));
                 self.stage = Stage::Sweeping(Sweep::new(kill_at));
-            } else if kill_overdue(crew) == Killed::All {
+            } else if live.all(Container::is_past_its_grace) {
+                kill(crew, true);
                 self.stage = Stage::Sweeping(Sweep::kill(now));
             }
+        }
+        if matches!(self.stage, Stage::Draining { .. } | Stage::Stopping) {
+            kill_overdue(crew);
         }
         if let Stage::Sweeping(sweep) = &mut self.stage {
             let mut actions = Vec::new();
@@ -186,47 +186,12 @@ fn next_sidecar(crew: &Crew) -> Option<ContainerId> {
     crew.seen().iter().rposition(is_next).map(ContainerId)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Killed {
-    Some,
-    All,
+/// Kills those that are past their grace, each with its tree.
+pub fn kill_overdue(crew: &mut Crew) {
+    kill(crew, false);
 }
 
-/// Kills those that are due to be killed: each with its tree, unless with them everybody is past his grace.
-fn kill_overdue(crew: &mut Crew) -> Killed {
-    let stops = |id: &ContainerId| crew.containers()[id.0].stopping();
-    let due: Vec<ContainerId> = crew
-        .touched()
-        .iter()
-        .filter(|id| stops(id).is_some_and(|(_, stop)| stop.kill_is_due()))
-        .copied()
-        .collect();
-    if due.is_empty() {
-        return Killed::Some;
-    }
-    let all = crew.containers().iter().all(|container| {
-        let past = container
-            .stopping()
-            .is_some_and(|(_, stop)| stop.is_past_its_grace());
-        container.run().is_none() || past
-    });
-    for id in due {
-        crew.with(id, |container, post| {
-            if let Some((run, stop)) = container.stopping_mut() {
-                stop.kill(run, post.id, all, post.desk);
-            }
-        });
-    }
-    if all { Killed::All } else { Killed::Some }
-}
-
-/// The same while the pod goes on: each is killed with its tree.
-pub fn kill_overdue_one_by_one(crew: &mut Crew) {
-    crew.with_touched(|container, post| {
-        if let Some((run, stop)) = container.stopping_mut()
-            && stop.kill_is_due()
-        {
-            stop.kill(run, post.id, false, post.desk);
-        }
-    });
+/// `all`: everybody is killed anyway.
+fn kill(crew: &mut Crew, all: bool) {
+    crew.with_touched(|container, post| container.kill_if_overdue(all, post));
 }

@@ -238,6 +238,18 @@ impl Instance {
         };
     }
 
+    /// Kills it with its tree if its grace is over, unless `all` are killed anyway. It is not probed any more.
+    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post, leftovers: &mut Leftovers) {
+        if let Stage::Stopping { stop, probes } = &mut self.stage
+            && stop.is_past_its_grace()
+        {
+            stop.kill_if_due(self.run, post.id, all, post.desk);
+            if let Some(probes) = probes {
+                probes.cease(leftovers);
+            }
+        }
+    }
+
     /// The instance is gone, and nobody waits for its hooks and probes any more. Why it was being stopped, if it was.
     pub fn over(self, leftovers: &mut Leftovers) -> Option<KillCause> {
         match self.stage {
@@ -247,12 +259,12 @@ impl Instance {
                 None
             }
             Stage::Running(probes) => {
-                probes.shut(leftovers);
+                probes.over(leftovers);
                 None
             }
             Stage::Stopping { stop, probes } => {
                 if let Some(probes) = probes {
-                    probes.shut(leftovers);
+                    probes.over(leftovers);
                 }
                 let cause = stop.cause();
                 stop.abandon(leftovers);

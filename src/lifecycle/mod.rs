@@ -160,7 +160,7 @@ impl Pod {
         self.crew
             .with_touched(|container, post| container.settle(now, goes_on, grace, post));
         if goes_on {
-            ending::kill_overdue_one_by_one(&mut self.crew);
+            ending::kill_overdue(&mut self.crew);
         }
         if goes_on && self.anew.is_none() {
             self.order.settle(now, &mut self.crew);
@@ -203,11 +203,11 @@ impl Pod {
         }
         to_restart.into_iter().for_each(|id| self.restart(now, id));
         self.crew.note();
-        if let Some(anew) = &self.anew {
-            if anew.settle(&mut self.crew, &mut self.order) {
-                self.anew = None;
-            }
-        } else if self.mains_are_over() {
+        self.anew = self
+            .anew
+            .take()
+            .filter(|anew| !anew.is_over(&mut self.crew, &mut self.order));
+        if self.anew.is_none() && self.mains_are_over() {
             self.begin_ending(now, Signal::TERM);
         } else if self.deadline.is_some_and(|at| at <= now) {
             self.crew.desk.say(Happening::DeadlineExceeded);

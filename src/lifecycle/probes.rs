@@ -75,9 +75,15 @@ impl Probes {
         }
     }
 
-    /// The instance is gone.
-    pub fn shut(mut self, leftovers: &mut Leftovers) {
+    /// Nothing is asked any more; what was said last stands.
+    pub fn cease(&mut self, leftovers: &mut Leftovers) {
+        self.gate = Gate::Closed;
         self.each(|prober| prober.shut(leftovers));
+    }
+
+    /// The instance is gone.
+    pub fn over(mut self, leftovers: &mut Leftovers) {
+        self.cease(leftovers);
     }
 
     /// A run has ended, or never was if there is a reason for that.

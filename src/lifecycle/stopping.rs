@@ -163,18 +163,16 @@ impl Stop {
         }
     }
 
-    /// Whether it is to be killed now.
-    pub fn kill_is_due(&self) -> bool {
-        matches!(self.stage, Stage::KillDue)
-    }
-
     /// Whether it is to be killed now, or was.
     pub fn is_past_its_grace(&self) -> bool {
         matches!(self.stage, Stage::KillDue | Stage::Killed)
     }
 
-    /// Kills it with its tree, unless `all` are killed anyway.
-    pub fn kill(&mut self, run: RunId, id: ContainerId, all: bool, desk: &mut Desk) {
+    /// Kills it with its tree if that is due, unless `all` are killed anyway.
+    pub fn kill_if_due(&mut self, run: RunId, id: ContainerId, all: bool, desk: &mut Desk) {
+        if !matches!(self.stage, Stage::KillDue) {
+            return;
+        }
         desk.say(Happening::ExceededGrace(id));
         if !all {
             desk.strike(run, Target::Tree, Signal::KILL);

@@ -5,12 +5,12 @@
 
 use super::words::{ending, is_trouble, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
-use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, Role};
+use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, RestartPolicy, Role};
 use log::Level;
 use nix::errno::Errno;
 
 /// How loud.
-pub fn level(happening: &Happening) -> Level {
+pub fn level(happening: &Happening, plan: &Plan) -> Level {
     match happening {
         Happening::ContainerUnstartable(..)
         | Happening::InitFailed(..)
@@ -23,11 +23,13 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HookFellBack(..)
         | Happening::ExceededGrace(_)
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
-        // A container that is tried again is trouble whatever it ended with; one that is not hands its code on.
-        Happening::BackingOff(..) => Level::Warn,
-        Happening::ContainerEnded(_, Ending::Killed(signal), false) if is_trouble(*signal) => {
-            Level::Warn
-        }
+        Happening::BackingOff(_, rest) if !rest.is_zero() => Level::Warn,
+        Happening::ContainerEnded(id, end, false) => match end {
+            Ending::Killed(signal) if is_trouble(*signal) => Level::Warn,
+            // What is never restarted hands its code on, and that says it.
+            _ if end.is_success() || is_never_restarted(*id, plan) => Level::Info,
+            _ => Level::Warn,
+        },
         _ => Level::Info,
     }
 }
@@ -49,14 +51,10 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         }
         Happening::ContainerEnded(id, end, _) => format!("{} {}", name(id), ending(*end)),
         Happening::BackingOff(id, rest) if rest.is_zero() => {
-            format!("{} has ended; it is tried again at once", name(id))
+            format!("{} is tried again at once", name(id))
         }
         Happening::BackingOff(id, rest) => {
-            format!(
-                "{} has ended; it is tried again in {}",
-                name(id),
-                span(*rest)
-            )
+            format!("{} is tried again in {}", name(id), span(*rest))
         }
         Happening::Killing(id, cause) => format!("stopping {}{}", name(id), kill_cause(*cause)),
         Happening::Unhealthy(id, kind, Outcome::Unknown, cause) => {
@@ -121,6 +119,11 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::StopCommanded => "a stop was asked for by the control socket".to_owned(),
         _ => String::new(),
     }
+}
+
+fn is_never_restarted(id: ContainerId, plan: &Plan) -> bool {
+    matches!(&plan.conduct, Conduct::Pod(pod)
+        if pod.container(id).restart.policy == RestartPolicy::Never)
 }
 
 fn is_init(id: ContainerId, plan: &Plan) -> bool {

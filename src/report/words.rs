@@ -12,14 +12,14 @@ use std::time::Duration;
 
 /// Says it to the log.
 pub fn say(happening: &Happening, plan: &Plan) {
-    let level = level(happening);
+    let level = level(happening, plan);
     if log::log_enabled!(level) {
         log::log!(level, "{}", words(happening, plan));
     }
 }
 
 /// How loud.
-pub fn level(happening: &Happening) -> Level {
+pub fn level(happening: &Happening, plan: &Plan) -> Level {
     match happening {
         Happening::CannotStart(..) => Level::Error,
         Happening::Ended(_, Ending::Killed(signal), false) if is_trouble(*signal) => Level::Warn,
@@ -32,7 +32,7 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HelperLost => Level::Info,
         Happening::OrphanReaped(_, _, true) => Level::Warn,
         Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
-        of_a_pod => pod_words::level(of_a_pod),
+        of_a_pod => pod_words::level(of_a_pod, plan),
     }
 }
 
@@ -212,9 +212,10 @@ mod tests {
     #[test]
     fn a_death_is_worth_a_warning_if_nobody_asked_for_it_and_ctrl_c_does_not_explain_it() {
         let death = |signal, asked| Happening::Ended(ProgramId(0), Ending::Killed(signal), asked);
-        assert_eq!(level(&death(Signal::KILL, false)), Level::Warn);
-        assert_eq!(level(&death(Signal::KILL, true)), Level::Info);
-        assert_eq!(level(&death(Signal::INT, false)), Level::Info);
+        let level = |happening: Happening| level(&happening, &plan("web"));
+        assert_eq!(level(death(Signal::KILL, false)), Level::Warn);
+        assert_eq!(level(death(Signal::KILL, true)), Level::Info);
+        assert_eq!(level(death(Signal::INT, false)), Level::Info);
         assert_eq!(
             words(&death(Signal::KILL, false), &plan("web")),
             "web was killed by SIGKILL"

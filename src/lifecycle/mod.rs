@@ -95,7 +95,8 @@ impl Pod {
             Fact::HelperLost | Fact::HelperUnstartable(_) if self.is_killing() => {}
             Fact::HelperLost | Fact::HelperUnstartable(_) => {
                 self.attendant.hear(now, fact, self.crew.desk.actions());
-                self.crew.hear_helper_lost();
+                let died = matches!(fact, Fact::HelperLost);
+                self.crew.hear_helper_lost(died);
             }
             Fact::Answered(ask, answer) => self.crew.hear_answer(ask, answer),
             Fact::Commanded(command) => self.hear_command(now, command),

@@ -34,6 +34,8 @@ pub struct Worker {
     pub tries: u32,
     /// The next beat; `None` while a gate is shut.
     pub beat: Option<Time>,
+    /// Its gate opened while its container was being stopped already.
+    pub nobody_need_ask: bool,
     /// It has said what it had to say about this instance.
     pub hold: bool,
     last: Option<bool>,
@@ -63,6 +65,7 @@ impl Worker {
             timed_out_at: None,
             tries: 0,
             beat: None,
+            nobody_need_ask: false,
             hold: false,
             last: None,
             run: 0,

@@ -103,9 +103,9 @@ impl Instance {
     }
 
     /// The helper was lost over an ask: a probe counts that as nothing, a hook is called anew.
-    pub fn lose(&mut self, post: &mut Post, ask: AskId) {
+    pub fn lose(&mut self, post: &mut Post, ask: AskId, died: bool) {
         if let Some(call) = self.hook() {
-            call.lose(post.id, ask, post.desk);
+            call.lose(post.id, ask, died, post.desk);
         }
         if let Some(probes) = self.probes_mut() {
             probes.answer(post, ask, NO_HELPER);

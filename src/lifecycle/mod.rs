@@ -95,7 +95,7 @@ impl Pod {
             Fact::HelperLost | Fact::HelperUnstartable(_) if self.is_killing() => {}
             Fact::HelperLost | Fact::HelperUnstartable(_) => {
                 self.attendant.hear(now, fact, self.crew.desk.actions());
-                self.crew.hear_helper_lost();
+                self.crew.hear_helper_lost(matches!(fact, Fact::HelperLost));
             }
             Fact::Answered(ask, answer) => self.crew.hear_answer(ask, answer),
             Fact::Commanded(command) => self.hear_command(now, command),

@@ -126,10 +126,8 @@ impl Call {
     pub fn settle(&mut self, now: Time, id: ContainerId, leftovers: &Leftovers, desk: &mut Desk) {
         if let State::Due(hook) = self.state {
             match hook {
-                // The call before it never came to its end, not even by SIGKILL.
-                Hook::Exec(program) if leftovers.has(program) => {
-                    self.fail(id, Cause::TimedOut, desk)
-                }
+                // The call before it, of an instance that is gone, was killed and is about to end.
+                Hook::Exec(program) if leftovers.has(program) => {}
                 Hook::Exec(program) => {
                     let run = desk.start(id, program);
                     self.state = State::Running { run, program };

@@ -8,7 +8,7 @@
 
 use crate::rng::Rng;
 use crate::temper::{Launch, Offspring, Reaction, Reply, Temper};
-use monopod::machine::{Action, AskId, Command, Ending, Fact, RunId, Sender};
+use monopod::machine::{Action, AskId, Command, Ending, Fact, Outcome, RunId, Sender};
 use monopod::plan::{CheckId, ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -122,6 +122,7 @@ pub struct Kernel {
     starts: Vec<u32>,
     asks: Vec<u32>,
     open: HashMap<AskId, Reply>,
+    timeouts: Vec<Option<Duration>>,
     helper: bool,
     helper_refused: bool,
     /// What befell whom, if asked for.
@@ -146,6 +147,7 @@ impl Kernel {
             starts: vec![0; plan.programs.len()],
             asks: vec![0; plan.checks.len()],
             open: HashMap::new(),
+            timeouts: plan.checks.iter().map(|check| check.timeout).collect(),
             helper: false,
             helper_refused: false,
             effects: None,
@@ -254,7 +256,11 @@ impl Kernel {
 
     fn exec(&mut self, process: usize, facts: &mut Vec<Fact>) {
         self.processes[process].state = State::Runs;
-        facts.extend(self.processes[process].run.map(|(run, _)| Fact::Started(run)));
+        facts.extend(
+            self.processes[process]
+                .run
+                .map(|(run, _)| Fact::Started(run)),
+        );
         if let Some((after, ending)) = self.processes[process].temper.ends {
             self.plan_event(self.now.after(after), Event::Ends(process, ending));
         }
@@ -346,7 +352,8 @@ impl Kernel {
         self.note(Effect::Asked(check));
         let reply = (self.repliers)(check, self.asks[check.0], self.now);
         self.asks[check.0] += 1;
-        if self.helper {
+        if self.helper && !reply.lost {
+            let reply = in_time(reply, self.timeouts[check.0]);
             if let Some(after) = reply.after {
                 self.plan_event(self.now.after(after), Event::Answers(ask));
             }
@@ -398,7 +405,9 @@ impl Kernel {
 
     fn living_with(&self, is_meant: impl Fn(&Process) -> bool) -> Vec<usize> {
         let living = self.living.iter().copied();
-        living.filter(|process| is_meant(&self.processes[*process])).collect()
+        living
+            .filter(|process| is_meant(&self.processes[*process]))
+            .collect()
     }
 
     fn deliver(&mut self, process: usize, signal: Signal) {
@@ -437,5 +446,14 @@ impl Kernel {
                 _ => ends(self, Duration::ZERO, Ending::Killed(signal)),
             },
         }
+    }
+}
+
+/// The helper gives up at the check's timeout, and that is a failure.
+fn in_time(reply: Reply, timeout: Option<Duration>) -> Reply {
+    let late = |timeout: &Duration| reply.after.is_none_or(|after| after > *timeout);
+    match timeout.filter(late) {
+        Some(timeout) => Reply::new(Outcome::Failure, Some(timeout)),
+        None => reply,
     }
 }

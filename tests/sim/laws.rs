@@ -8,11 +8,11 @@
 //! a machine that asks to be woken too late has no turn before. So [`deadline`] compares what the machine asks for with
 //! what the laws know to be due, both ways: too late is a hang, too early is a wake-up for nothing.
 
+use crate::happenings::happening_number;
 use crate::laws_command::CommandLaws;
 use crate::laws_passthrough::PassthroughLaws;
 use crate::laws_pod::PodLaws;
 use crate::plans::OneCommand;
-use crate::happenings::happening_number;
 use monopod::machine::{Action, Fact, PodStatus, RunId, Status};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
@@ -131,7 +131,6 @@ impl Laws {
             (Conduct::Pod(_), Some(command)) => {
                 ConductLaws::Command(Box::new(CommandLaws::new(plan, command)))
             }
-            (Conduct::Lifecycle(_), _) => unreachable!(),
             (Conduct::Pod(pod), None) => ConductLaws::Pod(Box::new(PodLaws::new(plan, pod))),
             (Conduct::Passthrough(conduct), _) => {
                 ConductLaws::Passthrough(Box::new(PassthroughLaws::new(conduct)))
@@ -306,8 +305,12 @@ impl Ending {
     /// Looks at one step.
     pub fn check(&mut self, turn: &Turn) -> Verdict {
         let emptied = turn.emptied();
-        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= turn.now) && self.killed_at.is_none();
-        let (may, due) = (is_due(self.kill_at), is_due(self.kill_until.or(self.kill_at)));
+        let is_due =
+            |at: Option<Time>| at.is_some_and(|at| at <= turn.now) && self.killed_at.is_none();
+        let (may, due) = (
+            is_due(self.kill_at),
+            is_due(self.kill_until.or(self.kill_at)),
+        );
         let struck: Vec<Signal> = turn.strikes_on_all().collect();
         let killed = struck.contains(&Signal::KILL);
         law(
@@ -318,9 +321,16 @@ impl Ending {
         law(
             !due || killed || turn.left().is_some(),
             "SIGKILL when the grace is over",
-            || format!("due {:?}, but only {:?}", self.kill_at, turn.actions),
+            || {
+                let (from, until) = (self.kill_at, self.kill_until);
+                format!("due {from:?} to {until:?}: {turn:?}")
+            },
         )?;
-        let asks = self.has_begun() && !self.asked && !(may && killed) && self.killed_at.is_none() && !emptied;
+        let asks = self.has_begun()
+            && !self.asked
+            && !(may && killed)
+            && self.killed_at.is_none()
+            && !emptied;
         let expected: &[Signal] = if asks {
             &[Signal::TERM, Signal::CONT]
         } else {
@@ -349,7 +359,10 @@ impl Ending {
                     "no Leave while something is left",
                     || format!("{turn:?}"),
                 )?;
-                let right = self.code.as_ref().is_none_or(|codes| codes.is_empty() || codes.contains(&left));
+                let right = self
+                    .code
+                    .as_ref()
+                    .is_none_or(|codes| codes.is_empty() || codes.contains(&left));
                 law(right, "the exit code is the right one", || {
                     format!("{left:?}, not {:?}", self.code)
                 })

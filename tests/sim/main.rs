@@ -33,6 +33,8 @@ mod stories_hook;
 mod stories_init;
 mod stories_init_stop;
 mod stories_passthrough;
+mod stories_pod_hook;
+mod stories_probe;
 mod stories_run;
 mod stories_stop;
 mod story;

@@ -11,11 +11,11 @@ use monopod::plan::{
 };
 use std::time::Duration;
 
-/// A plan with programs of these names and so many checks.
-pub fn plan(names: &[&str], checks: usize, conduct: Conduct, health: bool) -> Plan {
+/// A plan with programs of these names, and with checks of these timeouts.
+pub fn plan(names: &[&str], checks: &[Option<Duration>], conduct: Conduct, health: bool) -> Plan {
     Plan {
         programs: names.iter().map(|name| program(name)).collect(),
-        checks: (0..checks).map(check).collect(),
+        checks: checks.iter().map(|timeout| check(*timeout)).collect(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
         subreaper: true,
@@ -40,13 +40,13 @@ fn program(name: &str) -> Program {
 }
 
 /// What is asked is the helper's business; here only that it is asked.
-fn check(place: usize) -> Check {
+fn check(timeout: Option<Duration>) -> Check {
     Check {
         question: NetworkQuestion::Tcp {
             host: "127.0.0.1".into(),
-            port: 8000 + place as u16,
+            port: 8080,
         },
-        timeout: None,
+        timeout,
         asker: Asker::Probe,
     }
 }
@@ -179,8 +179,7 @@ pub fn passthrough() -> Passthrough {
 /// The machine that follows this plan.
 pub fn machine(plan: &Plan) -> Box<dyn Machine> {
     match &plan.conduct {
-        Conduct::Lifecycle(_) => unreachable!(),
-        Conduct::Pod(pod) => todo!("{pod:?}"),
+        Conduct::Pod(pod) => Box::new(lifecycle::Pod::new(plan, pod)),
         Conduct::Passthrough(conduct) => Box::new(passthrough::Passthrough::new(plan, conduct)),
     }
 }

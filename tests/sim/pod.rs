@@ -32,6 +32,7 @@ pub struct Pod {
     plays: Vec<Play>,
     checks: Vec<String>,
     asks: Vec<Asks>,
+    timeouts: Vec<Option<Duration>>,
     clock: Time,
     events: Vec<(Time, Event)>,
     habits: Habits,
@@ -65,6 +66,7 @@ impl Pod {
             plays: Vec::new(),
             checks: Vec::new(),
             asks: Vec::new(),
+            timeouts: Vec::new(),
             clock: Time::START,
             events: Vec::new(),
             habits: Habits::plain(),
@@ -134,21 +136,27 @@ impl Pod {
         ProgramId(self.programs.len() - 1)
     }
 
-    fn check(&mut self, name: String, asks: Asks) -> CheckId {
+    fn check(&mut self, name: String, asks: Asks, timeout: Option<Duration>) -> CheckId {
         self.checks.push(name);
         self.asks.push(asks);
+        self.timeouts.push(timeout);
         CheckId(self.checks.len() - 1)
     }
 
     /// The container that was named last.
     fn last(&mut self) -> &mut Container {
-        self.pod.containers.last_mut().expect("a container comes first")
+        self.pod
+            .containers
+            .last_mut()
+            .expect("a container comes first")
     }
 
     fn probe(&mut self, kind: &str, script: Script) -> Probe {
         let name = format!("{}/{kind}", self.last().name);
         let handler = match script.handler {
-            crate::script::How::Ask(asks) => Handler::Ask(self.check(name, asks)),
+            crate::script::How::Ask(asks) => {
+                Handler::Ask(self.check(name, asks, Some(script.numbers.timeout)))
+            }
             crate::script::How::Exec(play) => Handler::Exec(self.program(name, play)),
             crate::script::How::Unresolvable => Handler::Unresolvable,
         };
@@ -162,7 +170,7 @@ impl Pod {
         let name = format!("{}/{kind}", self.last().name);
         match deed {
             Deed::Exec(play) => Hook::Exec(self.program(name, play)),
-            Deed::Ask(asks) => Hook::Ask(self.check(name, asks)),
+            Deed::Ask(asks) => Hook::Ask(self.check(name, asks, None)),
             Deed::Sleep(seconds) => Hook::Sleep(s(seconds)),
             Deed::Fails => Hook::Fails,
         }
@@ -303,6 +311,7 @@ impl Pod {
             mut plays,
             checks,
             mut asks,
+            timeouts,
             events,
             habits,
             ..
@@ -314,9 +323,10 @@ impl Pod {
         }
         let names: Vec<&str> = programs.iter().map(String::as_str).collect();
         let containers = pod.containers.iter().map(|c| c.name.clone()).collect();
-        let plan = plans::plan(&names, checks.len(), Conduct::Pod(pod), false);
+        let plan = plans::plan(&names, &timeouts, Conduct::Pod(pod), false);
         let cast = Box::new(move |program: ProgramId, nth| -> Temper { plays[program.0].nth(nth) });
-        let repliers = Box::new(move |check: CheckId, nth, now| -> Reply { asks[check.0].nth(nth, now) });
+        let repliers =
+            Box::new(move |check: CheckId, nth, now| -> Reply { asks[check.0].nth(nth, now) });
         let kernel = Kernel::new(&plan, cast, repliers, habits, Rng::new(0));
         let mut world = World::new(plans::machine(&plan), kernel, Laws::new(&plan, None), None);
         world.timeline = Some(Timeline::new(&plan));

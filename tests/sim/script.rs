@@ -1,7 +1,7 @@
 //! Who plays what in a pod's story: programs by their tempers, probes by a script of verdicts.
 //!
 //! A script is read attempt by attempt: `S` success, `W` a warning, `F` failure, `?` an attempt that cannot be carried
-//! out, `-` one that is never answered. Its last letter stands for all that follow.
+//! out, `-` one that is never answered, `!` one of which the helper never tells. Its last letter stands for all that follow.
 
 use crate::story::s;
 use crate::temper::{Reply, Temper, cannot_start, exits, runs};
@@ -51,6 +51,10 @@ impl Asks {
             ('W', None) => Outcome::Warning,
             ('?', None) => Outcome::Unknown,
             ('-', None) => return Reply::new(Outcome::Unknown, None),
+            ('!', None) => {
+                let lost = Reply::new(Outcome::Unknown, None);
+                return Reply { lost: true, ..lost };
+            }
             (other, None) => panic!("no script has a {other}"),
         };
         Reply::new(outcome, Some(self.takes))

@@ -7,9 +7,10 @@ use crate::plans;
 use crate::rng::Rng;
 use crate::timeline::Timeline;
 use crate::weather::weather;
+use crate::weather_pod;
 use crate::world::{Outcome, World};
 use monopod::machine::{Action, Machine};
-use monopod::plan::Plan;
+use monopod::plan::{Conduct, Plan};
 use monopod::time::Time;
 
 /// Steps of the machine in one run of the tests; a million is promised.
@@ -48,7 +49,13 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
     let weather = weather(&mut rng);
     let plan = weather.plan;
     let order = wishes.shuffle.map(Rng::new);
-    let kernel = Kernel::new(&plan, weather.cast, weather.repliers, weather.habits, rng.split());
+    let kernel = Kernel::new(
+        &plan,
+        weather.cast,
+        weather.repliers,
+        weather.habits,
+        rng.split(),
+    );
     let laws = Laws::new(&plan, weather.command.as_ref());
     let mut world = World::new(make(&plan), kernel, laws, order);
     world.diary = wishes.diary.then(Vec::new);
@@ -63,7 +70,11 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
         })
     });
     let text = world.timeline.take().map_or_else(String::new, |timeline| {
-        format!("{:#?}\n{}", plan.conduct, timeline.text())
+        let conduct = match &plan.conduct {
+            Conduct::Pod(pod) => weather_pod::describe(pod),
+            Conduct::Passthrough(conduct) => format!("{conduct:?}\n"),
+        };
+        conduct + timeline.text()
     });
     Life {
         verdict,

@@ -22,7 +22,11 @@ fn obeys(after: u64) -> Temper {
 
 #[test]
 fn s1_it_is_live_until_the_threshold_is_reached() {
-    web().liveness(goes("F")).lives(19).struck("web", "").starts("web/liveness", "0 10");
+    web()
+        .liveness(goes("F"))
+        .lives(19)
+        .struck("web", "")
+        .starts("web/liveness", "0 10");
 }
 
 #[test]
@@ -33,13 +37,17 @@ fn s2_it_is_not_ready_before_the_first_attempt() {
 
 #[test]
 fn s3_without_probes_it_is_started_and_ready_at_once() {
-    web().lives(10).started("web", "yes@0").ready("web", "yes@0");
+    web()
+        .lives(10)
+        .started("web", "yes@0")
+        .ready("web", "yes@0");
 }
 
 #[test]
 fn s4_started_and_ready_come_with_the_startup_probe() {
     let told = web().startup(healthy_from(20)).lives(60);
-    told.started("web", "no@0 yes@20").ready("web", "no@0 yes@20");
+    told.started("web", "no@0 yes@20")
+        .ready("web", "no@0 yes@20");
 }
 
 #[test]
@@ -56,12 +64,18 @@ fn s5_the_other_probes_wait_for_the_startup_probe() {
 
 #[test]
 fn s6_a_delay_is_over_at_the_next_beat() {
-    web().liveness(goes("S").delay(5)).lives(25).starts("web/liveness", "10 20");
+    web()
+        .liveness(goes("S").delay(5))
+        .lives(25)
+        .starts("web/liveness", "10 20");
 }
 
 #[test]
 fn s7_nothing_is_asked_before_the_delay_is_over() {
-    web().liveness(goes("S").delay(30)).lives(45).starts("web/liveness", "30 40");
+    web()
+        .liveness(goes("S").delay(30))
+        .lives(45)
+        .starts("web/liveness", "30 40");
 }
 
 #[test]
@@ -83,28 +97,42 @@ fn s9_the_third_failure_in_a_row_kills() {
 
 #[test]
 fn s10_a_success_between_failures_begins_the_count_anew() {
-    deaf().liveness(goes("FFSFFF")).lives(55).struck("web", "SIGTERM@50");
+    deaf()
+        .liveness(goes("FFSFFF"))
+        .lives(55)
+        .struck("web", "SIGTERM@50");
 }
 
 #[test]
 fn s11_successes_are_counted_in_a_row_too() {
-    web().readiness(goes("FSFSS").successes(2)).lives(60).ready("web", "no@0 yes@40");
+    web()
+        .readiness(goes("FSFSS").successes(2))
+        .lives(60)
+        .ready("web", "no@0 yes@40");
 }
 
 #[test]
 fn s12_two_failures_of_three_change_nothing() {
-    web().readiness(goes("SFFS")).lives(60).ready("web", "yes@0");
+    web()
+        .readiness(goes("SFFS"))
+        .lives(60)
+        .ready("web", "yes@0");
 }
 
 #[test]
 fn s13_an_unready_container_is_asked_on_and_comes_back() {
     let told = web().readiness(goes("SFFFFS")).lives(60);
-    told.ready("web", "yes@0 no@30 yes@50").starts("web", "0").struck("web", "");
+    told.ready("web", "yes@0 no@30 yes@50")
+        .starts("web", "0")
+        .struck("web", "");
 }
 
 #[test]
 fn s14_a_threshold_of_one_kills_at_once() {
-    deaf().liveness(goes("F").failures(1)).lives(5).struck("web", "SIGTERM@0");
+    deaf()
+        .liveness(goes("F").failures(1))
+        .lives(5)
+        .struck("web", "SIGTERM@0");
 }
 
 #[test]
@@ -113,7 +141,10 @@ fn s15_a_slow_starter_is_started_at_the_beat_after_and_never_asked_again() {
         .startup(healthy_from(155).failures(30))
         .lives(400)
         .started("web", "no@0 yes@160")
-        .starts("web/startup", "0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150 160");
+        .starts(
+            "web/startup",
+            "0 10 20 30 40 50 60 70 80 90 100 110 120 130 140 150 160",
+        );
 }
 
 #[test]
@@ -143,7 +174,8 @@ fn s17_a_container_that_is_being_killed_is_not_asked_whether_it_lives() {
 #[test]
 fn s18_the_next_instance_has_all_its_failures_before_it() {
     let told = web().liveness(goes("FFFFFSFFF")).lives(95);
-    told.starts("web", "0 20 70").struck("web", "SIGTERM@20 SIGTERM@70");
+    told.starts("web", "0 20 80")
+        .struck("web", "SIGTERM@20 SIGTERM@70");
 }
 
 #[test]
@@ -169,7 +201,8 @@ fn s20_an_attempt_that_cannot_be_carried_out_counts_for_nothing() {
 #[test]
 fn s21_such_an_attempt_neither_breaks_a_row_nor_lengthens_it() {
     let told = deaf().liveness(goes("F???F???F")).lives(45);
-    told.starts("web/liveness", "0 10 10 10 20 30 30 30 40").struck("web", "SIGTERM@40");
+    told.starts("web/liveness", "0 10 10 10 20 30 30 30 40")
+        .struck("web", "SIGTERM@40");
 }
 
 #[test]
@@ -180,17 +213,28 @@ fn s22_an_attempt_that_erred_is_made_again_at_once() {
 
 #[test]
 fn s22_so_is_a_program_that_could_not_be_started() {
-    web().readiness(execs("?S")).lives(15).starts("web/readiness", "0 0 10").ready("web", "yes@0");
+    web()
+        .readiness(execs("?S"))
+        .lives(15)
+        .starts("web/readiness", "0 0 10")
+        .ready("web", "yes@0");
 }
 
 #[test]
 fn s23_a_plain_failure_is_not_made_again() {
-    web().liveness(goes("FS")).lives(15).starts("web/liveness", "0 10");
+    web()
+        .liveness(goes("FS"))
+        .lives(15)
+        .starts("web/liveness", "0 10");
 }
 
 #[test]
 fn s24_a_port_that_is_not_there_never_kills() {
-    web().liveness(unresolvable()).lives(1000).struck("web", "").starts("web", "0");
+    web()
+        .liveness(unresolvable())
+        .lives(1000)
+        .struck("web", "")
+        .starts("web", "0");
 }
 
 #[test]
@@ -213,7 +257,10 @@ fn s26_but_not_before_its_delay_is_over() {
 
 #[test]
 fn s27_a_slow_attempt_is_followed_at_once_by_one_and_never_overlapped() {
-    web().liveness(goes("S").timeout(15).taking(12)).lives(40).starts("web/liveness", "0 12 24 36");
+    web()
+        .liveness(goes("S").timeout(15).taking(12))
+        .lives(40)
+        .starts("web/liveness", "0 12 24 36");
 }
 
 #[test]
@@ -236,13 +283,21 @@ fn s29_a_stop_ends_liveness_and_startup_but_not_readiness() {
         .starts("web/liveness", "0 10")
         .starts("web/readiness", "0 10 20 30 40")
         .ready("web", "yes@0 no@40");
-    let told = deaf().startup(goes("F").failures(9)).at(15).signal("TERM").lives(44);
+    let told = deaf()
+        .startup(goes("F").failures(9))
+        .at(15)
+        .signal("TERM")
+        .lives(44);
     told.starts("web/startup", "0 10");
 }
 
 #[test]
 fn s30_what_has_exited_is_neither_started_nor_ready() {
-    let told = Pod::new().policy(Never).main("web", exits(s(5), 0)).main("other", runs()).lives(9);
+    let told = Pod::new()
+        .policy(Never)
+        .main("web", exits(s(5), 0))
+        .main("other", runs())
+        .lives(9);
     told.ready("web", "yes@0 no@5").started("web", "yes@0 no@5");
 }
 
@@ -260,8 +315,12 @@ fn s31_a_failed_liveness_leaves_readiness_alone() {
 
 #[test]
 fn s35_failures_of_an_instance_that_crashed_are_not_held_against_the_next() {
-    let told = Pod::new().main("web", [exits(s(15), 1), runs().unmoved()]).liveness(goes("F")).lives(40);
-    told.starts("web/liveness", "0 10 15 25 35").struck("web", "SIGTERM@35");
+    let told = Pod::new()
+        .main("web", [exits(s(15), 1), runs().unmoved()])
+        .liveness(goes("F"))
+        .lives(40);
+    told.starts("web/liveness", "0 10 15 25 35")
+        .struck("web", "SIGTERM@35");
 }
 
 #[test]
@@ -282,7 +341,14 @@ fn s41_an_exec_probe_is_killed_with_its_tree_at_its_timeout_and_has_failed() {
 #[test]
 fn an_answer_that_never_comes_is_a_failure() {
     let told = deaf().liveness(goes("-").timeout(3).failures(1)).lives(9);
-    told.starts("web/liveness", "0").says("killing web: Probe(Liveness, true)", "3");
+    told.starts("web/liveness", "0")
+        .says("killing web: Probe(Liveness, true)", "3");
+}
+
+#[test]
+fn a_helper_that_is_stuck_leaves_nothing_known() {
+    let told = deaf().liveness(goes("!").timeout(3).failures(1)).lives(15);
+    told.starts("web/liveness", "0 4 8 12").struck("web", "");
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Story {
             Form::OneCommand(command) => (Conduct::Pod(command.pod(&names)), Some(command)),
             Form::Passthrough(conduct) => (Conduct::Passthrough(conduct), None),
         };
-        let plan = plans::plan(&names, 0, conduct, health);
+        let plan = plans::plan(&names, &[], conduct, health);
         let cast = Box::new(move |program: ProgramId, nth: u32| {
             let tempers = &mut roles[program.0];
             tempers[(nth as usize).min(tempers.len() - 1)].clone()

@@ -60,10 +60,12 @@ pub struct Offspring {
 /// What becomes of one asking over the network.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// How long it takes; `None`: for ever.
+    /// How long whoever is asked takes; `None`: for ever, or until the helper gives up.
     pub after: Option<Duration>,
-    /// What is answered then: one answer.
+    /// What is answered then.
     pub answer: Answer,
+    /// Whether the helper is stuck and never tells.
+    pub lost: bool,
 }
 
 impl Reply {
@@ -76,7 +78,11 @@ impl Reply {
             Outcome::Unknown => Cause::BodyCut,
         };
         let answer = Answer { outcome, cause };
-        Reply { after, answer }
+        Reply {
+            after,
+            answer,
+            lost: false,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl Timeline {
     pub fn new(plan: &Plan) -> Timeline {
         let containers = match &plan.conduct {
             Conduct::Pod(pod) => pod.containers.iter(),
-            _ => [].iter(),
+            Conduct::Passthrough(_) => [].iter(),
         };
         Timeline {
             names: plan.programs.iter().map(|p| p.name.clone()).collect(),
@@ -102,6 +102,10 @@ impl Timeline {
                 Action::StrikeAll(signal) => format!("{signal} to all"),
                 Action::StartHelper => "start the helper".into(),
                 Action::SuspendSelf => "suspend monopod".into(),
+                // Seen below, in `=`.
+                Action::Say(
+                    Happening::Readiness(..) | Happening::StartedUp(_) | Happening::Initialized,
+                ) => continue,
                 Action::Say(happening) => format!("say: {}", self.happening(*happening)),
                 Action::Leave(ExitCode(code)) => format!("leave with {code}"),
             };
@@ -172,7 +176,9 @@ impl Timeline {
                 format!("{} {kind:?} {outcome:?} {cause:?}", name(c))
             }
             Happening::ProbeWarning(c, kind, _) => format!("{} {kind:?} warns", name(c)),
-            Happening::HookFailed(c, kind, cause) => format!("{} {kind:?} failed: {cause:?}", name(c)),
+            Happening::HookFailed(c, kind, cause) => {
+                format!("{} {kind:?} failed: {cause:?}", name(c))
+            }
             Happening::HookOverran(c) => format!("{} PreStop overran", name(c)),
             Happening::HookFellBack(c, kind) => format!("{} {kind:?} fell back", name(c)),
             Happening::Readiness(c, true) => format!("{} is ready", name(c)),
@@ -189,17 +195,10 @@ impl Timeline {
         match happening {
             Happening::Started(p) => format!("{} runs", name(p)),
             Happening::CannotStart(p, why) => format!("{} {}", name(p), unstartable(why)),
-            Happening::StepDone(p) => format!("{} is done", name(p)),
-            Happening::StepRests(p, _, rest) => format!("{} rests {}", name(p), span(rest)),
             Happening::Ended(p, ending, false) => format!("{} {}", name(p), ended(ending)),
             Happening::Ended(p, ending, true) => format!("{} {} as asked", name(p), ended(ending)),
-            Happening::StepFailed(p, ending) => format!("{} failed, it {}", name(p), ended(ending)),
             Happening::StopAsked(signal) => format!("stop asked by {signal}"),
             Happening::Draining(time) => format!("draining {}", span(time)),
-            Happening::PreStopFailed(p, ending) => {
-                format!("{} failed, it {}", name(p), ended(ending))
-            }
-            Happening::PreStopOverran(p) => format!("{} overran", name(p)),
             Happening::Stragglers(time) => format!("stragglers get {}", span(time)),
             Happening::GraceOver => "grace is over".into(),
             Happening::LeftBehind => "something is left behind".into(),

@@ -35,7 +35,12 @@ const CONDITIONS: [&str; 5] = [
 
 impl Told {
     /// What can be told of this world.
-    pub fn new(mut world: World, programs: Vec<String>, checks: Vec<String>, containers: Vec<String>) -> Told {
+    pub fn new(
+        mut world: World,
+        programs: Vec<String>,
+        checks: Vec<String>,
+        containers: Vec<String>,
+    ) -> Told {
         let diary = world.diary.take().unwrap_or_default();
         let left = diary.iter().find_map(|(at, actions)| match actions.last() {
             Some(Action::Leave(code)) => Some((*at, code.0)),
@@ -48,7 +53,10 @@ impl Told {
             effects: world.kernel().effects.take().unwrap_or_default(),
             seen: world.seen.take().unwrap_or_default(),
             left,
-            text: world.timeline.take().map_or_else(String::new, |t| t.text().to_owned()),
+            text: world
+                .timeline
+                .take()
+                .map_or_else(String::new, |t| t.text().to_owned()),
         }
     }
 
@@ -60,7 +68,12 @@ impl Told {
     #[track_caller]
     fn compare(&self, what: &str, went: &[String], expected: &str) {
         let told: Vec<&str> = expected.split_whitespace().collect();
-        assert!(told == went, "{what}: told was {expected:?}, it went {:?}\n{}", went.join(" "), self.text);
+        assert!(
+            told == went,
+            "{what}: told was {expected:?}, it went {:?}\n{}",
+            went.join(" "),
+            self.text
+        );
     }
 
     fn when(at: Time) -> String {
@@ -78,9 +91,16 @@ impl Told {
     }
 
     fn effects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (Time, Effect)> + 'a {
-        let known = self.programs.iter().chain(&self.checks).any(|known| known == name);
+        let known = self
+            .programs
+            .iter()
+            .chain(&self.checks)
+            .any(|known| known == name);
         assert!(known, "nobody in this story is called {name}");
-        self.effects.iter().copied().filter(|(_, effect)| self.is(*effect, name))
+        self.effects
+            .iter()
+            .copied()
+            .filter(|(_, effect)| self.is(*effect, name))
     }
 
     /// When it was started or asked.
@@ -161,12 +181,16 @@ impl Told {
         // What lasted for no time at all was never seen.
         let lasting = |(place, change): (usize, &(Time, String))| {
             let next = changes.get(place + 1);
-            next.is_none_or(|next| next.0 > change.0).then(|| change.clone())
+            next.is_none_or(|next| next.0 > change.0)
+                .then(|| change.clone())
         };
-        let mut lasting: Vec<(Time, String)> = changes.iter().enumerate().filter_map(lasting).collect();
+        let mut lasting: Vec<(Time, String)> =
+            changes.iter().enumerate().filter_map(lasting).collect();
         lasting.dedup_by(|later, earlier| later.1 == earlier.1);
         let words = lasting.iter();
-        words.map(|(at, word)| format!("{word}@{}", Told::when(*at))).collect()
+        words
+            .map(|(at, word)| format!("{word}@{}", Told::when(*at)))
+            .collect()
     }
 
     fn container<'a>(&self, status: &'a PodStatus, name: &str) -> &'a ContainerStatus {
@@ -175,7 +199,13 @@ impl Told {
     }
 
     #[track_caller]
-    fn watch(self, name: &str, what: &str, expected: &str, look: impl Fn(&ContainerStatus) -> String) -> Told {
+    fn watch(
+        self,
+        name: &str,
+        what: &str,
+        expected: &str,
+        look: impl Fn(&ContainerStatus) -> String,
+    ) -> Told {
         let went = self.changes(|status| look(self.container(status, name)));
         self.compare(&format!("{name} {what}"), &went, expected);
         self
@@ -190,13 +220,20 @@ impl Told {
     /// Its `started` flag.
     #[track_caller]
     pub fn started(self, name: &str, expected: &str) -> Told {
-        self.watch(name, "started", expected, |container| yes(container.started))
+        self.watch(
+            name,
+            "started",
+            expected,
+            |container| yes(container.started),
+        )
     }
 
     /// Its restartCount: `0@0 1@1`.
     #[track_caller]
     pub fn restarts(self, name: &str, expected: &str) -> Told {
-        self.watch(name, "restarts", expected, |container| container.restarts.to_string())
+        self.watch(name, "restarts", expected, |container| {
+            container.restarts.to_string()
+        })
     }
 
     /// Its state: the reason it waits for, `Running`, or the code it ended with.
@@ -205,7 +242,9 @@ impl Told {
         self.watch(name, "state", expected, |container| match container.state {
             ContainerState::Waiting(reason) => waiting(reason),
             ContainerState::Running(_) => "Running".into(),
-            ContainerState::Terminated(termination) if termination.unstartable => "StartError".into(),
+            ContainerState::Terminated(termination) if termination.unstartable => {
+                "StartError".into()
+            }
             ContainerState::Terminated(termination) => termination.ending.code().0.to_string(),
         })
     }
@@ -213,10 +252,12 @@ impl Told {
     /// Its lastState: `none`, or the code.
     #[track_caller]
     pub fn last_state(self, name: &str, expected: &str) -> Told {
-        self.watch(name, "lastState", expected, |container| match container.last {
-            None => "none".into(),
-            Some(last) if last.unstartable => "StartError".into(),
-            Some(last) => last.ending.code().0.to_string(),
+        self.watch(name, "lastState", expected, |container| {
+            match container.last {
+                None => "none".into(),
+                Some(last) if last.unstartable => "StartError".into(),
+                Some(last) => last.ending.code().0.to_string(),
+            }
         })
     }
 
@@ -250,7 +291,10 @@ impl Told {
     pub fn since(self, name: &str, expected: &str) -> Told {
         let place = CONDITIONS.iter().position(|known| *known == name);
         let place = place.expect("a story asks about conditions that exist");
-        let last = self.seen.last().map(|(_, status)| status.conditions[place].since);
+        let last = self
+            .seen
+            .last()
+            .map(|(_, status)| status.conditions[place].since);
         let went: Vec<String> = last.map(Told::when).into_iter().collect();
         self.compare(&format!("{name} since"), &went, expected);
         self

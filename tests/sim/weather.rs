@@ -189,7 +189,7 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
         Err(conduct) => (Conduct::Passthrough(conduct), None),
     };
     let parts = vec![Part::Own; NAMES.len()];
-    (plans::plan(&NAMES, 0, conduct, health), command, parts)
+    (plans::plan(&NAMES, &[], conduct, health), command, parts)
 }
 
 /// A few exit codes that become others.
@@ -348,7 +348,11 @@ fn reply(rng: &mut Rng, climate: &Climate) -> Reply {
         (false, false) if rng.percent(20) => Outcome::Warning,
         (false, false) => Outcome::Success,
     };
-    Reply::new(outcome, after)
+    let lost = rng.percent(climate.errs / 4);
+    Reply {
+        lost,
+        ..Reply::new(outcome, after)
+    }
 }
 
 fn ending(rng: &mut Rng, climate: &Climate) -> Ending {

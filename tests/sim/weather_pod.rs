@@ -30,7 +30,7 @@ struct Maker<'a> {
     taste: Taste,
     parts: Vec<Part>,
     names: Vec<String>,
-    checks: usize,
+    checks: Vec<Option<Duration>>,
     grace: Duration,
 }
 
@@ -42,7 +42,13 @@ const POLICIES: [RestartPolicy; 3] = [
 
 /// A pod, and what each of its programs is for.
 pub fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Vec<Part>) {
-    let mut sometimes = |chance| if rng.percent(40) { 0 } else { rng.below(chance) };
+    let mut sometimes = |chance| {
+        if rng.percent(40) {
+            0
+        } else {
+            rng.below(chance)
+        }
+    };
     let taste = Taste {
         probes: sometimes(100),
         exec: sometimes(100),
@@ -59,14 +65,22 @@ pub fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Vec<Part>) {
         taste,
         parts: Vec::new(),
         names: Vec::new(),
-        checks: 0,
+        checks: Vec::new(),
         grace,
     };
     let pod = maker.pod();
-    let Maker { parts, names, checks, .. } = maker;
+    let Maker {
+        parts,
+        names,
+        checks,
+        ..
+    } = maker;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let health = rng.percent(30);
-    (plans::plan(&names, checks, Conduct::Pod(pod), health), parts)
+    (
+        plans::plan(&names, &checks, Conduct::Pod(pod), health),
+        parts,
+    )
 }
 
 fn seconds(rng: &mut Rng, most: u64) -> Duration {
@@ -86,14 +100,26 @@ impl Maker<'_> {
             containers.push(self.container(Role::Main, policy));
         }
         let mains = containers.len();
-        let from = self.rng.percent(20).then(|| self.rng.below(mains as u64) as usize);
+        let from = self
+            .rng
+            .percent(20)
+            .then(|| self.rng.below(mains as u64) as usize);
         let is_main = |place: &usize| containers[*place].role == Role::Main;
         let exit_code_from = from.filter(is_main).map(ContainerId);
         Pod {
             grace: self.grace,
-            drain: if self.rng.percent(40) { seconds(self.rng, 20) } else { Duration::ZERO },
-            active_deadline: self.rng.percent(10).then(|| Duration::from_secs(1 + self.rng.below(600))),
-            readiness_gates: (0..self.rng.below(3)).map(|gate| format!("x/gate-{gate}")).collect(),
+            drain: if self.rng.percent(40) {
+                seconds(self.rng, 20)
+            } else {
+                Duration::ZERO
+            },
+            active_deadline: self
+                .rng
+                .percent(10)
+                .then(|| Duration::from_secs(1 + self.rng.below(600))),
+            readiness_gates: (0..self.rng.below(3))
+                .map(|gate| format!("x/gate-{gate}"))
+                .collect(),
             exit_code_from,
             remap_exit: remap_exit(self.rng),
             ..plans::pod(containers)
@@ -106,9 +132,9 @@ impl Maker<'_> {
         ProgramId(self.names.len() - 1)
     }
 
-    fn check(&mut self) -> CheckId {
-        self.checks += 1;
-        CheckId(self.checks - 1)
+    fn check(&mut self, timeout: Option<Duration>) -> CheckId {
+        self.checks.push(timeout);
+        CheckId(self.checks.len() - 1)
     }
 
     fn container(&mut self, role: Role, policy: RestartPolicy) -> Container {
@@ -146,7 +172,9 @@ impl Maker<'_> {
             };
             rules.push(RestartRule {
                 among: self.rng.percent(70),
-                values: (0..self.rng.below(4)).map(|_| self.rng.below(140) as i32).collect(),
+                values: (0..self.rng.below(4))
+                    .map(|_| self.rng.below(140) as i32)
+                    .collect(),
                 action,
             });
         }
@@ -157,20 +185,29 @@ impl Maker<'_> {
         if !self.rng.percent(self.taste.probes) {
             return None;
         }
+        let most_timeout = *self.rng.pick(&[2, 2, 2, 20]);
+        let timeout = seconds(self.rng, most_timeout) + Duration::from_secs(1);
         let handler = if self.rng.percent(self.taste.unresolvable) {
             Handler::Unresolvable
         } else if self.rng.percent(self.taste.exec) {
             Handler::Exec(self.program(Part::Probe))
         } else {
-            Handler::Ask(self.check())
+            Handler::Ask(self.check(Some(timeout)))
         };
-        let most_timeout = *self.rng.pick(&[2, 2, 2, 20]);
         Some(Probe {
             handler,
-            initial_delay: if self.rng.percent(40) { seconds(self.rng, 40) } else { Duration::ZERO },
-            timeout: seconds(self.rng, most_timeout) + Duration::from_secs(1),
+            initial_delay: if self.rng.percent(40) {
+                seconds(self.rng, 40)
+            } else {
+                Duration::ZERO
+            },
+            timeout,
             period: Duration::from_secs(*self.rng.pick(&[1, 2, 3, 10, 10, 60])),
-            success_threshold: if ends { 1 } else { 1 + self.rng.below(3) as u32 },
+            success_threshold: if ends {
+                1
+            } else {
+                1 + self.rng.below(3) as u32
+            },
             failure_threshold: 1 + self.rng.below(4) as u32,
             grace: (ends && self.rng.percent(self.taste.graces))
                 .then(|| Duration::from_secs(1 + self.rng.below(60))),
@@ -183,7 +220,7 @@ impl Maker<'_> {
         }
         Some(match self.rng.below(8) {
             0..3 => Hook::Exec(self.program(Part::Hook)),
-            3..5 => Hook::Ask(self.check()),
+            3..5 => Hook::Ask(self.check(None)),
             5..7 => {
                 let most = self.grace.min(self.climate.scale);
                 Hook::Sleep(Duration::from_secs(self.rng.below(most.as_secs() + 1)))
@@ -194,7 +231,13 @@ impl Maker<'_> {
 }
 
 /// What people ask of this pod.
-pub fn events(rng: &mut Rng, pod: &Pod, horizon: Duration, grid: Duration, events: &mut Vec<(Time, Event)>) {
+pub fn events(
+    rng: &mut Rng,
+    pod: &Pod,
+    horizon: Duration,
+    grid: Duration,
+    events: &mut Vec<(Time, Event)>,
+) {
     let mut put = |rng: &mut Rng, command| {
         let at = Time::START.after(rng.span(horizon, grid));
         events.push((at, Event::Command(command)));
@@ -219,4 +262,51 @@ pub fn events(rng: &mut Rng, pod: &Pod, horizon: Duration, grid: Duration, event
             put(rng, Command::SetGate(GateId(gate), value));
         }
     }
+}
+
+/// The pod in a few lines, for whoever reads how it lived.
+pub fn describe(pod: &Pod) -> String {
+    let mut text = format!(
+        "grace {:?} drain {:?} deadline {:?} gates {} code from {:?} {:?}\n",
+        pod.grace,
+        pod.drain,
+        pod.active_deadline,
+        pod.readiness_gates.len(),
+        pod.exit_code_from,
+        pod.remap_exit
+    );
+    for (id, container) in pod.containers() {
+        let Container { role, restart, .. } = container;
+        text += &format!(
+            "c{} {role:?} {:?} {:?} stop {:?}\n",
+            id.0, restart.policy, restart.rules, container.stop_signal
+        );
+        let probes = [
+            ("startup", &container.startup_probe),
+            ("liveness", &container.liveness_probe),
+            ("readiness", &container.readiness_probe),
+        ];
+        for (name, probe) in probes {
+            let Some(probe) = probe else { continue };
+            text += &format!(
+                "   {name} {:?} delay {:?} timeout {:?} period {:?} successes {} failures {} grace {:?}\n",
+                probe.handler,
+                probe.initial_delay,
+                probe.timeout,
+                probe.period,
+                probe.success_threshold,
+                probe.failure_threshold,
+                probe.grace
+            );
+        }
+        for (name, hook) in [
+            ("postStart", container.post_start),
+            ("preStop", container.pre_stop),
+        ] {
+            if let Some(hook) = hook {
+                text += &format!("   {name} {hook:?}\n");
+            }
+        }
+    }
+    text
 }

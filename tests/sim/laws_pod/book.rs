@@ -27,8 +27,10 @@ pub struct Book {
     pub next: Next,
     /// Whether it was `started` at some time since everything was begun.
     pub ever_started: bool,
-    /// Whether its program ran at some time.
-    pub ever_ran: bool,
+    /// Whether it was shown running or terminated at some time (F.2).
+    pub ever_up: bool,
+    /// Its back-off holds its first start in a pod that begins anew until then.
+    pub not_before: Time,
     /// Whether an instance is to come whatever the policy says, because somebody asked for a restart.
     pub commanded: bool,
     /// Its probes.
@@ -60,8 +62,6 @@ pub struct Instance {
     pub ran: Option<Time>,
     /// How it ended, or that it never ran.
     pub over: Option<(Time, Ending)>,
-    /// It could not be started.
-    pub unstartable: bool,
     /// Its postStart hook.
     pub post: HookState,
     /// Its preStop hook.
@@ -142,7 +142,8 @@ impl Book {
             instance: None,
             next: Next::First,
             ever_started: false,
-            ever_ran: false,
+            ever_up: false,
+            not_before: Time::START,
             commanded: false,
             workers: workers
                 .into_iter()
@@ -165,7 +166,8 @@ impl Book {
 
     /// The `started` flag (F.1).
     pub fn is_started(&self) -> bool {
-        self.live().is_some_and(|instance| instance.is_running() && instance.startup_passed)
+        self.live()
+            .is_some_and(|instance| instance.is_running() && instance.startup_passed)
     }
 
     /// The `ready` flag (F.1).
@@ -187,7 +189,6 @@ impl Book {
             ordered: now,
             ran: None,
             over: None,
-            unstartable: false,
             post: HookState::Before,
             pre: HookState::Before,
             kill: None,
@@ -202,7 +203,6 @@ impl Book {
 
     /// Its program runs.
     pub fn ran(&mut self, now: Time) {
-        self.ever_ran = true;
         let post = match &self.plan.post_start {
             None => HookState::Over(true),
             Some(Hook::Sleep(span)) => HookState::Live(Work::Until(now.after(*span))),
@@ -216,14 +216,23 @@ impl Book {
     }
 
     /// Its instance is over. Gives back whether a rule asks for a new start of everything.
-    pub fn over(&mut self, now: Time, ending: Ending, unstartable: bool, stopping: bool) -> bool {
-        let Some(instance) = self.live_mut() else {
+    pub fn over(&mut self, now: Time, ending: Ending, stopping: bool) -> bool {
+        if self.live().is_none() {
             return false;
-        };
+        }
+        for worker in &mut self.workers {
+            worker.abandon();
+        }
+        let instance = self.instance.as_mut().expect("it lives");
         instance.over = Some((now, ending));
-        instance.unstartable = unstartable;
+        self.ever_up = true;
         let (ordered, kill) = (instance.ordered, instance.kill);
         if stopping {
+            self.next = Next::Done(Some(ending));
+            return false;
+        }
+        // Rules make failures of init containers retryable; a success is a success (E.4).
+        if self.plan.role == Role::Init && ending.is_success() {
             self.next = Next::Done(Some(ending));
             return false;
         }
@@ -237,12 +246,25 @@ impl Book {
             RestartPolicy::Never => false,
         };
         let again = match rule.map(|rule| rule.action) {
-            Some(RuleAction::RestartAllContainers) => return true,
+            Some(RuleAction::RestartAllContainers) => {
+                if let Next::Again(_, until, _) = self.again(now, ordered) {
+                    self.not_before = until;
+                }
+                return true;
+            }
             Some(RuleAction::Restart) => true,
             None => by_policy,
         };
-        self.failures = if ending.is_success() { 0 } else { self.failures + 1 };
-        let spent = self.plan.restart.at_most.is_some_and(|most| self.failures > most);
+        self.failures = if ending.is_success() {
+            0
+        } else {
+            self.failures + 1
+        };
+        let spent = self
+            .plan
+            .restart
+            .at_most
+            .is_some_and(|most| self.failures > most);
         self.next = match (again && !spent) || self.commanded {
             true => self.again(now, ordered),
             false => Next::Done(Some(ending)),
@@ -253,8 +275,7 @@ impl Book {
     fn again(&mut self, now: Time, ordered: Time) -> Next {
         // Somebody who asked for a restart need not be made to wait.
         if self.commanded {
-            let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
-            return Next::Again(now, now.after(rest), rest);
+            return self.forgive(now);
         }
         if now.since(ordered) > FORGIVEN {
             self.rests = 0;
@@ -262,6 +283,20 @@ impl Book {
         let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
         self.rests += 1;
         Next::Again(now.after(rest), now.after(rest), rest)
+    }
+
+    /// It is to be started now, as if it had never failed.
+    pub fn forgive(&mut self, now: Time) -> Next {
+        self.rests = 0;
+        Next::Again(now, now, Duration::ZERO)
+    }
+
+    /// Nothing is started any more; how it ended last is how it ended.
+    pub fn rest_in_peace(&mut self) {
+        if matches!(self.next, Next::First | Next::Again(..)) {
+            let last = self.instance.as_ref().and_then(|instance| instance.over);
+            self.next = Next::Done(last.map(|(_, ending)| ending));
+        }
     }
 
     /// Everything begins anew.

@@ -1,9 +1,9 @@
 //! Whom signals may reach in a turn, and whom they must.
 
-use super::book::{Instance, Next};
+use super::book::{Instance, Next, Work};
 use super::{Heard, PodLaws, Use};
 use crate::laws::{Turn, Verdict, law};
-use monopod::machine::{Action, RunId};
+use monopod::machine::{Action, Fact, RunId};
 use monopod::plan::{ProbeKind, Role, Signal, Target};
 
 impl PodLaws {
@@ -14,13 +14,13 @@ impl PodLaws {
             let broken = match self.runs.get(&run) {
                 Some(Use::Own(_)) | None => false,
                 Some(Use::Probe(place, kind)) => !self.may_end_probe(*place, *kind, run, turn),
-                Some(Use::Hook(place, _)) => {
-                    let instance = self.books[*place].instance.as_ref();
-                    self.stop.is_none() && instance.is_some_and(Instance::is_live)
-                }
+                Some(Use::Hook(place, _)) => !self.is_ending(*place, turn),
             };
-            law(!broken, "only what must end is struck", || format!("{run:?} {target:?} {signal}\n{turn:?}"))?;
+            law(!broken, "only what must end is struck", || {
+                format!("{run:?} {target:?} {signal}\n{turn:?}")
+            })?;
         }
+        self.forget_ended_attempts(turn);
         for place in 0..self.books.len() {
             self.check_stop_signal(turn, place, heard, all_killed)?;
             self.check_kill(turn, place, heard, all_killed)?;
@@ -30,16 +30,49 @@ impl PodLaws {
         Ok(())
     }
 
+    /// An attempt whose program is ended comes to nothing.
+    fn forget_ended_attempts(&mut self, turn: &Turn) {
+        for (run, ..) in turn.strikes() {
+            let workers = self.books.iter_mut().flat_map(|book| &mut book.workers);
+            for worker in workers {
+                if worker
+                    .attempt
+                    .is_some_and(|attempt| attempt.work == Work::Run(run))
+                {
+                    worker.abandon();
+                }
+            }
+        }
+    }
+
     /// A probe's program is ended at its timeout, or because its container is over or is being stopped.
     fn may_end_probe(&self, place: usize, kind: ProbeKind, run: RunId, turn: &Turn) -> bool {
         let book = &self.books[place];
-        let lingers = book.workers.iter().any(|w| w.kind == kind && w.lingering == Some(run));
-        let stopped = book.live().is_none_or(|instance| instance.kill.is_some());
-        let ended = turn.facts.iter().any(|fact| matches!(fact, monopod::machine::Fact::Ended(r, _) if *r == run));
-        lingers || stopped || ended || self.stop.is_some() || self.anew.is_some()
+        let lingers = book
+            .workers
+            .iter()
+            .any(|w| w.kind == kind && w.lingering == Some(run));
+        lingers || self.is_ending(place, turn)
     }
 
-    fn check_stop_signal(&mut self, turn: &Turn, place: usize, heard: &Heard, all_killed: bool) -> Verdict {
+    /// Whether this container's instance is being stopped, or has just ended.
+    fn is_ending(&self, place: usize, turn: &Turn) -> bool {
+        let ended = |fact: &Fact| match fact {
+            Fact::Ended(run, _) => self.runs.get(run) == Some(&Use::Own(place)),
+            _ => false,
+        };
+        let live = self.books[place].live();
+        let stopped = live.is_none_or(|instance| instance.kill.is_some());
+        stopped || self.stop.is_some() || self.anew.is_some() || turn.facts.iter().any(ended)
+    }
+
+    fn check_stop_signal(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        heard: &Heard,
+        all_killed: bool,
+    ) -> Verdict {
         let book = &self.books[place];
         let Some(instance) = book.live() else {
             return Ok(());
@@ -48,12 +81,20 @@ impl PodLaws {
             (run == instance.run && target == Target::Process).then_some(signal)
         };
         let mut struck: Vec<Signal> = turn.strikes().filter_map(to_it).collect();
-        let direct = heard.direct.iter().filter(|(to, _)| *to == place).map(|(_, signal)| *signal);
+        let direct = heard
+            .direct
+            .iter()
+            .filter(|(to, _)| *to == place)
+            .map(|(_, signal)| *signal);
         for signal in direct {
             if let Some(at) = struck.iter().position(|s| *s == signal) {
                 struck.remove(at);
             } else {
-                law(all_killed || signal == Signal::KILL, "a commanded signal is sent", || format!("{turn:?}"))?;
+                law(
+                    all_killed || signal == Signal::KILL,
+                    "a commanded signal is sent",
+                    || format!("{turn:?}"),
+                )?;
             }
         }
         let asked = self.stop.as_ref().and_then(|stop| match stop.cause {
@@ -68,12 +109,18 @@ impl PodLaws {
         let is_due = |at: Option<monopod::time::Time>| at.is_some_and(|at| at <= turn.now);
         let (may, must) = (is_due(may), is_due(must));
         let receives = book.plan.role == Role::Main;
-        let surplus = struck.len().saturating_sub(heard.signals.len() * usize::from(receives));
-        let stop_signal = struck.iter().rposition(|signal| wants(*signal) && *signal != Signal::KILL);
+        let surplus = struck
+            .len()
+            .saturating_sub(heard.signals.len() * usize::from(receives));
+        let stop_signal = struck
+            .iter()
+            .rposition(|signal| wants(*signal) && *signal != Signal::KILL);
         let sent = stop_signal.filter(|_| may && (must || surplus > 0));
-        law(sent.is_some() || !must || all_killed || self.kill_now(turn, instance), "the stop signal is sent when it is due", || {
-            format!("container {place}: {turn:?}")
-        })?;
+        law(
+            sent.is_some() || !must || all_killed || self.kill_now(turn, instance),
+            "the stop signal is sent when it is due",
+            || format!("container {place}: {turn:?}"),
+        )?;
         if let Some(at) = sent {
             struck.remove(at);
         }
@@ -84,7 +131,9 @@ impl PodLaws {
                 unexplained.remove(at);
             } else {
                 let must = receives && self.ending.killed_at.is_none() && !all_killed;
-                law(!must, "every signal is handed on", || format!("{signal} to container {place}: {turn:?}"))?;
+                law(!must, "every signal is handed on", || {
+                    format!("{signal} to container {place}: {turn:?}")
+                })?;
             }
         }
         let none = unexplained.is_empty() && (struck.is_empty() || book.plan.role != Role::Sidecar);
@@ -98,10 +147,17 @@ impl PodLaws {
     }
 
     fn kill_now(&self, turn: &Turn, instance: &Instance) -> bool {
-        turn.strikes().any(|(run, _, signal)| run == instance.run && signal == Signal::KILL)
+        turn.strikes()
+            .any(|(run, _, signal)| run == instance.run && signal == Signal::KILL)
     }
 
-    fn check_kill(&mut self, turn: &Turn, place: usize, heard: &Heard, all_killed: bool) -> Verdict {
+    fn check_kill(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        heard: &Heard,
+        all_killed: bool,
+    ) -> Verdict {
         let Some(instance) = self.books[place].live() else {
             return Ok(());
         };
@@ -109,18 +165,29 @@ impl PodLaws {
         let commanded = heard.direct.contains(&(place, Signal::KILL));
         let killed = self.kill_now(turn, instance) && !commanded;
         let before = instance.killed.is_some();
-        law(!killed || before || from.is_some_and(|at| at <= turn.now), "no SIGKILL before the grace is over", || {
-            format!("container {place} is due {from:?}: {turn:?}")
-        })?;
+        law(
+            !killed || before || from.is_some_and(|at| at <= turn.now),
+            "no SIGKILL before the grace is over",
+            || format!("container {place} is due {from:?}: {turn:?}"),
+        )?;
         let overdue = until.is_some_and(|at| at <= turn.now) && !before;
-        law(killed || all_killed || !overdue, "SIGKILL when the grace is over", || {
-            format!("container {place} was due {until:?}: {turn:?}")
+        law(
+            killed || all_killed || !overdue,
+            "SIGKILL when the grace is over",
+            || format!("container {place} was due {until:?}: {turn:?}"),
+        )?;
+        let whole = !killed
+            || !self.books[place].plan.kills_its_tree
+            || turn
+                .strikes()
+                .any(|strike| strike == (instance.run, Target::Tree, Signal::KILL));
+        law(whole, "a container's whole tree is killed", || {
+            format!("container {place}: {turn:?}")
         })?;
-        let whole = !killed || !self.books[place].plan.kills_its_tree || turn.strikes().any(|strike| {
-            strike == (instance.run, Target::Tree, Signal::KILL)
-        });
-        law(whole, "a container's whole tree is killed", || format!("container {place}: {turn:?}"))?;
-        if let Some(instance) = self.books[place].live_mut().filter(|_| killed || all_killed) {
+        if let Some(instance) = self.books[place]
+            .live_mut()
+            .filter(|_| killed || all_killed)
+        {
             instance.killed = instance.killed.or(Some(turn.now));
         }
         Ok(())
@@ -129,8 +196,8 @@ impl PodLaws {
     /// What is left of an instance does not outlive it while the pod goes on.
     fn check_tree(&self, turn: &Turn, place: usize) -> Verdict {
         let book = &self.books[place];
-        let ended = |action: &monopod::machine::Fact| match action {
-            monopod::machine::Fact::Ended(run, _) => self.runs.get(run) == Some(&Use::Own(place)),
+        let ended = |action: &Fact| match action {
+            Fact::Ended(run, _) => self.runs.get(run) == Some(&Use::Own(place)),
             _ => false,
         };
         let ended = turn.facts.iter().filter(|fact| ended(fact)).count();
@@ -138,29 +205,40 @@ impl PodLaws {
             return Ok(());
         }
         let run = turn.facts.iter().find_map(|fact| match fact {
-            monopod::machine::Fact::Ended(run, _) if self.runs.get(run) == Some(&Use::Own(place)) => Some(*run),
+            Fact::Ended(run, _) if self.runs.get(run) == Some(&Use::Own(place)) => Some(*run),
             _ => None,
         });
         let killed = |action: &Action| match action {
             Action::Strike(struck, Target::Tree, Signal::KILL) => Some(*struck) == run,
             _ => false,
         };
-        law(turn.actions.iter().any(killed), "a container's whole tree is killed", || {
-            format!("container {place}, {:?}: {turn:?}", book.next == Next::First)
-        })
+        law(
+            turn.actions.iter().any(killed),
+            "a container's whole tree is killed",
+            || {
+                format!(
+                    "container {place}, {:?}: {turn:?}",
+                    book.next == Next::First
+                )
+            },
+        )
     }
 
     /// An exec probe that is still at it at its timeout is killed with its tree (S41).
-    fn check_timeouts(&self, turn: &Turn, place: usize, all_killed: bool) -> Verdict {
-        for worker in &self.books[place].workers {
+    fn check_timeouts(&mut self, turn: &Turn, place: usize, all_killed: bool) -> Verdict {
+        for worker in &mut self.books[place].workers {
+            let first = worker.timed_out_at.take() == Some(turn.now);
             let Some(run) = worker.lingering else {
                 continue;
             };
-            let killed = turn.strikes().any(|strike| strike == (run, Target::Tree, Signal::KILL));
-            let first = worker.timed_out_at == Some(turn.now);
-            law(killed || all_killed || !first, "an exec probe is killed at its timeout", || {
-                format!("{:?} of container {place}: {turn:?}", worker.kind)
-            })?;
+            let killed = turn
+                .strikes()
+                .any(|strike| strike == (run, Target::Tree, Signal::KILL));
+            law(
+                killed || all_killed || !first,
+                "an exec probe is killed at its timeout",
+                || format!("{:?} of container {place}: {turn:?}", worker.kind),
+            )?;
         }
         Ok(())
     }

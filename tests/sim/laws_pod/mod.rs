@@ -15,12 +15,13 @@ mod stop;
 
 use crate::laws::{Ending, Turn, Verdict, law};
 use crate::laws_helper::Helper;
-use book::{Book, HookState, Kill, Next, Work};
+use book::{Book, HookState, Instance, Kill, Next, Work};
 use monopod::machine::{Command, Ending as End, Fact, Outcome, RunId, Sender};
 use monopod::plan::{
     CheckId, ExitCode, Handler, Hook, HookKind, Plan, Pod, ProbeKind, ProgramId, Role, Signal,
 };
 use monopod::time::Time;
+use probe::Worker;
 use std::collections::HashMap;
 use std::time::Duration;
 use stop::Stop;
@@ -53,7 +54,7 @@ pub struct PodLaws {
 
 /// What the facts of one turn came to beside the books.
 #[derive(Default)]
-struct Heard {
+pub struct Heard {
     /// Signals to hand on, in order; the one that asked for the stop is not among them.
     signals: Vec<Signal>,
     /// Signals for a container, by command.
@@ -141,12 +142,7 @@ impl PodLaws {
 
     fn hear(&mut self, turn: &Turn) -> Heard {
         let mut heard = Heard::default();
-        let asks = |fact: &Fact| match fact {
-            Fact::Signalled(signal, _) => matches!(*signal, Signal::TERM | Signal::INT),
-            Fact::Commanded(command) => *command == Command::Stop,
-            _ => false,
-        };
-        heard.asked = turn.facts.iter().any(asks);
+        heard.asked = turn.facts.iter().any(is_ask);
         for fact in turn.facts {
             if let Fact::Started(run) = *fact
                 && let Some(Use::Own(place)) = self.runs.get(&run)
@@ -178,12 +174,21 @@ impl PodLaws {
                 }
                 Fact::Signalled(Signal::TTIN | Signal::TTOU, Sender::Kernel) => {}
                 Fact::Signalled(signal, _) => heard.signals.push(signal),
-                Fact::Commanded(command) => self.hear_command(turn.now, command, &mut heard),
+                // An end that comes together with a command is an end.
+                Fact::Commanded(_) => {}
             }
         }
         for worker in self.books.iter_mut().flat_map(|book| &mut book.workers) {
-            if worker.lingering.is_some_and(|run| heard.ended.contains(&run)) {
+            if worker
+                .lingering
+                .is_some_and(|run| heard.ended.contains(&run))
+            {
                 worker.lingering = None;
+            }
+        }
+        for fact in turn.facts {
+            if let Fact::Commanded(command) = *fact {
+                self.hear_command(turn.now, command, &mut heard);
             }
         }
         self.hear_asks(turn, &mut heard);
@@ -194,7 +199,8 @@ impl PodLaws {
     fn hear_attempts(&mut self, turn: &Turn, stopping: bool) {
         for place in 0..self.books.len() {
             let over = self.books[place].live().is_none_or(|instance| {
-                let ends = |fact: &Fact| matches!(fact, Fact::Ended(run, _) if *run == instance.run);
+                let ends =
+                    |fact: &Fact| matches!(fact, Fact::Ended(run, _) if *run == instance.run);
                 turn.facts.iter().any(ends)
             });
             for which in 0..self.books[place].workers.len() {
@@ -224,7 +230,11 @@ impl PodLaws {
     }
 
     fn hear_hook(&mut self, work: Work, good: bool) {
-        for instance in self.books.iter_mut().filter_map(|book| book.instance.as_mut()) {
+        for instance in self
+            .books
+            .iter_mut()
+            .filter_map(|book| book.instance.as_mut())
+        {
             for hook in [&mut instance.post, &mut instance.pre] {
                 if *hook == HookState::Live(work) {
                     *hook = HookState::Over(good);
@@ -234,10 +244,15 @@ impl PodLaws {
     }
 
     fn hear_helper_lost(&mut self) {
-        for instance in self.books.iter_mut().filter_map(|book| book.instance.as_mut()) {
+        for instance in self
+            .books
+            .iter_mut()
+            .filter_map(|book| book.instance.as_mut())
+        {
             for hook in [&mut instance.post, &mut instance.pre] {
+                // It is asked again: at least once is the promise (C.4).
                 if matches!(hook, HookState::Live(Work::Ask(_))) {
-                    *hook = HookState::Over(false);
+                    *hook = HookState::Before;
                 }
             }
         }
@@ -248,11 +263,15 @@ impl PodLaws {
         let Some(Use::Own(place)) = self.runs.get(&run).copied() else {
             return;
         };
-        if self.books[place].live().is_none_or(|instance| instance.run != run) {
+        if self.books[place]
+            .live()
+            .is_none_or(|instance| instance.run != run)
+        {
             return;
         }
         let stopping = stopping || self.anew.is_some();
-        if self.books[place].over(now, ending, never_ran, stopping) {
+        // Whatever a container leaves in a new start of everything, it is started again.
+        if self.books[place].over(now, ending, stopping) {
             self.anew = Some(now);
             self.ever_anew = true;
         }
@@ -276,8 +295,12 @@ impl PodLaws {
                 if let Some(instance) = book.live_mut() {
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
-                } else if let Next::Again(_, latest, rest) = book.next {
-                    book.next = Next::Again(now, latest, rest);
+                    return;
+                }
+                match book.next {
+                    Next::Again(..) => book.next = book.forgive(now),
+                    Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
+                    Next::First | Next::Live | Next::Done(_) => {}
                 }
             }
         }
@@ -288,10 +311,15 @@ impl PodLaws {
         if self.stop.is_some() || !heard.asked {
             return;
         }
-        let commanded = turn.facts.contains(&Fact::Commanded(Command::Stop));
-        let place = heard.signals.iter().position(|s| matches!(*s, Signal::TERM | Signal::INT));
-        let asked = place.map(|place| heard.signals[place]);
-        self.stop = Some(Stop::asked(turn.now, &self.pod, asked, commanded));
+        let place = heard
+            .signals
+            .iter()
+            .position(|s| matches!(*s, Signal::TERM | Signal::INT));
+        let asks = turn.facts.iter().find(|fact| is_ask(fact));
+        // The first ask is the ask; a signal after a command is handed on.
+        let place = place.filter(|_| matches!(asks, Some(Fact::Signalled(..))));
+        let asked = place.map(|place| heard.signals.remove(place));
+        self.stop = Some(Stop::asked(turn.now, &self.pod, asked));
     }
 
     fn lapse(&mut self, now: Time) {
@@ -327,27 +355,61 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
+            book.ever_up |= book.live().is_some_and(Instance::is_running);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);
         }
-        if self.stop.is_some() || self.anew.is_some() {
-            return;
+        if !stopping && self.anew.is_none() {
+            self.stop = self
+                .cause()
+                .map(|cause| Stop::by_itself(now, &self.pod, cause));
         }
-        let of = |role| move |book: &&Book| book.plan.role == role;
+        self.quieten();
+    }
+
+    /// Why the pod comes to its end by itself, if it does.
+    fn cause(&self) -> Option<stop::Cause> {
+        let mut inits = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Init);
         let failed = |book: &Book| matches!(book.next, Next::Done(Some(end)) if !end.is_success());
-        let cause = if self.books.iter().filter(of(Role::Init)).any(failed) {
-            stop::Cause::InitFailed
-        } else if self.mains_are_over() {
-            stop::Cause::MainsOver
-        } else {
-            return;
-        };
-        self.stop = Some(Stop::by_itself(now, &self.pod, cause));
+        if inits.any(failed) {
+            return Some(stop::Cause::InitFailed);
+        }
+        self.mains_are_over().then_some(stop::Cause::MainsOver)
+    }
+
+    /// What is being stopped is not asked whether it lives, and what comes of its postStart hook is nobody's business.
+    fn quieten(&mut self) {
+        let stopping = self.stop.is_some();
+        for book in &mut self.books {
+            if stopping {
+                book.rest_in_peace();
+            }
+            if !stopping && book.live().is_none_or(|instance| instance.kill.is_none()) {
+                continue;
+            }
+            if let Some(instance) = book.live_mut()
+                && !matches!(instance.post, HookState::Over(_))
+                && instance.ran.is_some()
+            {
+                instance.post = HookState::Over(false);
+            }
+            let ends = |worker: &&mut Worker| worker.kind != ProbeKind::Readiness;
+            book.workers
+                .iter_mut()
+                .filter(ends)
+                .for_each(Worker::abandon);
+        }
     }
 
     fn mains_are_over(&self) -> bool {
-        let mut mains = self.books.iter().filter(|book| book.plan.role == Role::Main);
+        let mut mains = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main);
         mains.all(|book| matches!(book.next, Next::Done(_)))
     }
 
@@ -378,14 +440,32 @@ impl PodLaws {
         if killing {
             return self.ending.check_deadline(turn, None);
         }
-        let due = self.due(turn.now).into_iter().chain(self.helper.due(false)).min();
-        law(turn.deadline == due, "deadline", || {
-            format!("wants to be woken at {:?}, due is {due:?}", turn.deadline)
+        let due = self
+            .due(turn.now)
+            .into_iter()
+            .chain(self.helper.due(false))
+            .min();
+        let early = turn
+            .deadline
+            .is_some_and(|at| due.is_none_or(|due| at < due) && self.may_be_due().contains(&at));
+        law(turn.deadline == due || early, "deadline", || {
+            format!(
+                "wants to be woken at {:?}, due is {due:?}\n{turn:?}",
+                turn.deadline
+            )
         })
     }
 
     /// The code to leave with.
     fn code(&self) -> Vec<ExitCode> {
         stop::codes(self)
+    }
+}
+
+fn is_ask(fact: &Fact) -> bool {
+    match fact {
+        Fact::Signalled(signal, _) => matches!(*signal, Signal::TERM | Signal::INT),
+        Fact::Commanded(command) => *command == Command::Stop,
+        _ => false,
     }
 }

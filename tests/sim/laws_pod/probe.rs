@@ -12,6 +12,10 @@ use std::time::Duration;
 /// Attempts of one pass, all told (S20, S22).
 const ATTEMPTS: u32 = 3;
 
+/// The helper ends an attempt at its timeout itself; a word that is this late is that of a helper that is stuck, and
+/// nobody knows what became of the attempt.
+const HELPERS_WORD: Duration = Duration::from_secs(1);
+
 /// The books about one probe.
 pub struct Worker {
     /// Which probe it is.
@@ -68,7 +72,11 @@ impl Worker {
 
     /// A new instance: everything from the start (S18, S19, S35, S36).
     pub fn reset(&mut self) {
-        if let Some(Attempt { work: Work::Run(run), .. }) = self.attempt {
+        if let Some(Attempt {
+            work: Work::Run(run),
+            ..
+        }) = self.attempt
+        {
             self.lingering = Some(run);
         }
         self.published = None;
@@ -83,28 +91,45 @@ impl Worker {
 
     /// The first beat that is not before `at`, of a ticker that beats since `ran`.
     pub fn beat_from(&self, ran: Time, at: Time) -> Time {
+        let ran = self.moved.unwrap_or(ran);
         let period = self.probe.period.as_nanos() as u64;
         let since = at.since(ran).as_nanos() as u64;
         ran.after(Duration::from_nanos(since.div_ceil(period) * period))
     }
 
+    /// The attempt under way is given up.
+    pub fn abandon(&mut self) {
+        if let Some(Attempt {
+            work: Work::Run(run),
+            ..
+        }) = self.attempt.take()
+        {
+            self.lingering = Some(run);
+        }
+        self.tries = 0;
+    }
+
+    /// A trigger out of turn moves the beat, whether or not a gate lets it pass (B.2, B.6).
+    pub fn triggered(&mut self, now: Time) {
+        self.moved = Some(now);
+    }
+
     /// A pass was begun now, on a beat or out of turn; the latter moves the beat (B.2).
     pub fn pass_began(&mut self, ran: Time, now: Time, beat: Time) {
-        let base = match (self.moved, beat <= now) {
-            (_, false) => {
-                self.moved = Some(now);
-                now
-            }
-            (Some(moved), true) => moved,
-            (None, true) => ran,
-        };
-        self.beat = Some(self.beat_from(base, now.after(Duration::from_nanos(1))));
+        if beat > now {
+            self.triggered(now);
+        }
+        self.beat = Some(self.beat_from(ran, now.after(Duration::from_nanos(1))));
     }
 
     /// When the attempt under way has failed for good.
     pub fn times_out(&self) -> Option<Time> {
         let attempt = self.attempt?;
-        Some(attempt.since.after(self.probe.timeout))
+        let patience = match attempt.work {
+            Work::Ask(_) => HELPERS_WORD,
+            Work::Run(_) | Work::Until(_) => Duration::ZERO,
+        };
+        Some(attempt.since.after(self.probe.timeout).after(patience))
     }
 
     /// What the facts of a turn came to for the attempt under way; the timeout counts only if nothing else is known.
@@ -128,14 +153,21 @@ impl Worker {
         };
         let timed_out = || {
             let over = self.times_out().is_some_and(|at| at <= now);
-            over.then_some(Outcome::Failure)
+            over.then_some(match attempt.work {
+                Work::Ask(_) => Outcome::Unknown,
+                Work::Run(_) | Work::Until(_) => Outcome::Failure,
+            })
         };
         told.or_else(lost).or_else(timed_out)
     }
 
     /// Counts an outcome; gives back the verdict if a threshold was reached.
     pub fn count(&mut self, now: Time, outcome: Outcome) -> Option<bool> {
-        if let Some(Attempt { work: Work::Run(run), .. }) = self.attempt.take() {
+        if let Some(Attempt {
+            work: Work::Run(run),
+            ..
+        }) = self.attempt.take()
+        {
             self.lingering = Some(run);
             self.timed_out_at = Some(now);
         }
@@ -150,7 +182,11 @@ impl Worker {
             }
         };
         self.tries = 0;
-        self.run = if self.last == Some(good) { self.run + 1 } else { 1 };
+        self.run = if self.last == Some(good) {
+            self.run + 1
+        } else {
+            1
+        };
         self.last = Some(good);
         let enough = match good {
             true => self.probe.success_threshold,

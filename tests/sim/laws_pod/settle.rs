@@ -11,24 +11,29 @@ use monopod::time::Time;
 impl PodLaws {
     /// Starts of containers and hooks; attempts of probes are looked at by [`PodLaws::check_attempts`].
     pub fn check_starts(&mut self, turn: &Turn, was_killing: bool) -> Verdict {
-        let due: Vec<(bool, bool)> = (0..self.books.len()).map(|p| self.start_due(p, turn.now)).collect();
-        let mut begun = vec![false; self.books.len()];
         for (run, program) in turn.starts() {
             let used = self.programs[&program];
             self.runs.insert(run, used);
             if let Use::Own(place) = used {
                 let stopping = self.stop.is_some() || was_killing;
-                law(!stopping, "nothing but hooks starts once a stop was heard", || format!("{turn:?}"))?;
-                law(due[place].0, "containers start in order and in time", || {
-                    format!("container {place} is not due: {:?}\n{turn:?}", self.books[place].next)
+                law(
+                    !stopping,
+                    "nothing but hooks starts once a stop was heard",
+                    || format!("{turn:?}"),
+                )?;
+                let (may, _) = self.start_due(place, turn.now);
+                law(may, "containers start in order and in time", || {
+                    let next = self.books[place].next;
+                    format!("container {place} is not due: {next:?}\n{turn:?}")
                 })?;
                 self.books[place].begin(turn.now, run);
-                begun[place] = true;
             }
         }
         for place in 0..self.books.len() {
-            law(begun[place] || !due[place].1, "containers start in order and in time", || {
-                format!("container {place} is due: {:?}\n{turn:?}", self.books[place].next)
+            let (_, must) = self.start_due(place, turn.now);
+            law(!must, "containers start in order and in time", || {
+                let next = self.books[place].next;
+                format!("container {place} is due: {next:?}\n{turn:?}")
             })?;
         }
         self.check_hooks(turn)
@@ -40,11 +45,13 @@ impl PodLaws {
             return (false, false);
         }
         let hooked = self.books.iter().any(|book| {
-            book.live().is_some_and(|i| i.ran.is_some() && !matches!(i.post, HookState::Over(_)))
+            book.live()
+                .is_some_and(|i| i.ran.is_some() && !matches!(i.post, HookState::Over(_)))
         });
         match self.books[place].next {
             Next::Live | Next::Done(_) => (false, false),
             Next::Again(from, until, _) => (from <= now, until <= now && !hooked),
+            Next::First if self.books[place].not_before > now => (false, false),
             Next::First => self.first_start_due(place),
         }
     }
@@ -60,7 +67,8 @@ impl PodLaws {
                 }
                 Role::Sidecar => {
                     may &= book.ever_started;
-                    must &= book.is_started() || (book.ever_started && self.books[place].plan.role == Role::Main);
+                    must &= book.is_started()
+                        || (book.ever_started && self.books[place].plan.role == Role::Main);
                 }
                 Role::Main => {
                     let hooked = book.plan.post_start.is_some();
@@ -68,8 +76,9 @@ impl PodLaws {
                         instance.over.is_some() || matches!(instance.post, HookState::Over(_))
                     };
                     let begun = book.instance.as_ref().filter(|_| book.next != Next::First);
-                    may &= begun.is_some_and(|instance| !hooked || settled(instance));
-                    must &= begun.is_some_and(settled);
+                    let free = begun.is_some_and(|instance| !hooked || settled(instance));
+                    may &= free || book.ever_up;
+                    must &= free;
                 }
             }
         }
@@ -88,7 +97,14 @@ impl PodLaws {
         Ok(())
     }
 
-    fn check_hook(&mut self, turn: &Turn, place: usize, kind: HookKind, work: Option<Work>, helper: bool) -> Verdict {
+    fn check_hook(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        kind: HookKind,
+        work: Option<Work>,
+        helper: bool,
+    ) -> Verdict {
         let book = &self.books[place];
         let (hook, (may, must)) = match (kind, book.live()) {
             (HookKind::PostStart, Some(instance)) => {
@@ -96,13 +112,21 @@ impl PodLaws {
                 let free = self.stop.is_none() && instance.kill.is_none();
                 (&book.plan.post_start, (due, due.filter(|_| free)))
             }
-            (HookKind::PreStop, Some(instance)) => (&book.plan.pre_stop, self.hook_window(book, instance)),
+            (HookKind::PreStop, Some(instance)) => (
+                &book.plan.pre_stop,
+                self.hook_window(book, instance, turn.now),
+            ),
             (_, None) => (&None, (None, None)),
         };
-        let (may, must) = (may.is_some_and(|at| at <= turn.now), must.is_some_and(|at| at <= turn.now));
-        law(work.is_none() || may, "hooks run in their time and not after", || {
-            format!("{kind:?} of container {place} is not due\n{turn:?}")
-        })?;
+        let (may, must) = (
+            may.is_some_and(|at| at <= turn.now),
+            must.is_some_and(|at| at <= turn.now),
+        );
+        law(
+            work.is_none() || may,
+            "hooks run in their time and not after",
+            || format!("{kind:?} of container {place} is not due\n{turn:?}"),
+        )?;
         let state = match (hook, work) {
             (_, Some(work)) => HookState::Live(work),
             (Some(Hook::Sleep(span)), None) if must => match span.is_zero() {
@@ -110,7 +134,8 @@ impl PodLaws {
                 false => HookState::Live(Work::Until(turn.now.after(*span))),
             },
             (Some(Hook::Fails), None) if must => HookState::Over(false),
-            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Over(false),
+            // Whoever is to ask is awaited.
+            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Before,
             _ => {
                 return law(!must, "hooks run in their time and not after", || {
                     format!("{kind:?} of container {place} is due\n{turn:?}")
@@ -129,7 +154,9 @@ impl PodLaws {
     /// What was begun for this in this turn.
     fn work_begun(&self, turn: &Turn, wanted: Use) -> Vec<Work> {
         let work = |action: &Action| match action {
-            Action::Start(run, program) if self.programs[program] == wanted => Some(Work::Run(*run)),
+            Action::Start(run, program) if self.programs[program] == wanted => {
+                Some(Work::Run(*run))
+            }
             Action::Ask(ask, check) if self.checks[check] == wanted => Some(Work::Ask(*ask)),
             _ => None,
         };
@@ -143,51 +170,92 @@ impl PodLaws {
             for which in 0..self.books[place].workers.len() {
                 let kind = self.books[place].workers[which].kind;
                 let begun = self.work_begun(turn, Use::Probe(place, kind));
-                self.check_attempt(turn, place, which, &begun, helper).map_err(|broken| {
-                    format!("{broken} ({kind:?} of container {place})\n{turn:?}")
-                })?;
+                self.check_attempt(turn, place, which, &begun, helper)
+                    .map_err(|broken| {
+                        format!("{broken} ({kind:?} of container {place})\n{turn:?}")
+                    })?;
             }
         }
         Ok(())
     }
 
-    fn check_attempt(&mut self, turn: &Turn, place: usize, which: usize, begun: &[Work], helper: bool) -> Verdict {
+    fn check_attempt(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        which: usize,
+        begun: &[Work],
+        helper: bool,
+    ) -> Verdict {
         let now = turn.now;
         let gate = self.gate(place, which);
         let worker = &mut self.books[place].workers[which];
-        law(begun.len() < 2 && (begun.is_empty() || worker.attempt.is_none()), "attempts do not overlap", || {
-            format!("{:?} goes on", worker.attempt)
-        })?;
+        law(
+            begun.len() < 2 && (begun.is_empty() || worker.attempt.is_none()),
+            "attempts do not overlap",
+            || format!("{:?} goes on", worker.attempt),
+        )?;
         let asks = matches!(worker.probe.handler, Handler::Ask(_));
-        law(begun.is_empty() || !asks || helper, "nobody is asked while the helper is away", String::new)?;
+        law(
+            begun.is_empty() || !asks || helper,
+            "nobody is asked while the helper is away",
+            String::new,
+        )?;
         let Some(gate) = gate else {
-            worker.tries = if worker.attempt.is_some() { worker.tries } else { 0 };
+            worker.tries = if worker.attempt.is_some() {
+                worker.tries
+            } else {
+                0
+            };
             worker.beat = None;
-            return law(begun.is_empty(), "no attempt while a gate is shut", String::new);
+            return law(
+                begun.is_empty(),
+                "no attempt while a gate is shut",
+                String::new,
+            );
         };
         if worker.attempt.is_some() {
             return Ok(());
         }
         let opened = worker.beat.is_none();
+        if opened && worker.kind == ProbeKind::Readiness {
+            worker.triggered(now);
+        }
         let free = now.max(gate.delayed_until);
         let first = worker.beat_from(gate.base, free);
         let beat = *worker.beat.get_or_insert(first);
         // A beat that falls on the very moment a startup probe opens the gate may be heard or not.
-        let missed = opened && beat == now && worker.kind != ProbeKind::Startup && gate.just_started;
+        let missed =
+            opened && beat == now && worker.kind != ProbeKind::Startup && gate.just_started;
         let retries = worker.tries > 0;
-        let may = gate.delayed_until <= now && (retries || beat <= now || worker.kind == ProbeKind::Readiness);
+        let may = gate.delayed_until <= now
+            && (retries || beat <= now || worker.kind == ProbeKind::Readiness);
         let triggered = opened && gate.just_started && worker.kind == ProbeKind::Readiness;
-        let must = gate.must && (retries || (beat <= now && !missed) || triggered && gate.delayed_until <= now);
+        let must = gate.must
+            && (retries || (beat <= now && !missed) || triggered && gate.delayed_until <= now);
         let silent = worker.probe.handler == Handler::Unresolvable || (asks && !helper);
-        law(begun.is_empty() || may, "no attempt before its time", || format!("the next beat is {beat:?}"))?;
-        law(!begun.is_empty() || !must || silent || worker.lingering.is_some(), "no attempt is left out", || {
-            format!("the beat was {beat:?}")
-        })?;
+        law(
+            begun.is_empty() || may,
+            "no attempt before its time",
+            || format!("the next beat is {beat:?}"),
+        )?;
+        law(
+            !begun.is_empty() || !must || silent || worker.lingering.is_some(),
+            "no attempt is left out",
+            || format!("the beat was {beat:?}"),
+        )?;
         if begun.is_empty() && !(must && silent) && beat > now {
             return Ok(());
         }
-        worker.tries = if begun.is_empty() { 0 } else { worker.tries + 1 };
-        worker.attempt = begun.first().map(|work| Attempt { work: *work, since: now });
+        worker.tries = if begun.is_empty() {
+            0
+        } else {
+            worker.tries + 1
+        };
+        worker.attempt = begun.first().map(|work| Attempt {
+            work: *work,
+            since: now,
+        });
         if !retries && worker.lingering.is_none() || !begun.is_empty() && !retries {
             worker.pass_began(gate.base, now, beat);
         }
@@ -213,7 +281,10 @@ impl PodLaws {
             base: ran,
             delayed_until: ran.after(worker.probe.initial_delay),
             just_started: instance.startup_passed && book.plan.startup_probe.is_some(),
-            must: !(ends && stopping) && instance.killed.is_none() && self.anew.is_none(),
+            must: !(ends && stopping)
+                && !(stopping && worker.beat.is_none())
+                && instance.killed.is_none()
+                && self.anew.is_none(),
         })
     }
 
@@ -226,30 +297,58 @@ impl PodLaws {
             {
                 due.push(until);
             }
+            if book.next == Next::First && self.stop.is_none() {
+                due.extend(Some(book.not_before).filter(|at| *at > now));
+            }
             if let Some(instance) = book.live() {
                 self.due_of_instance(place, book, instance, now, &mut due);
             }
             due.extend(book.workers.iter().filter_map(Worker::times_out));
         }
-        match &self.stop {
-            Some(stop) if self.books.iter().any(|book| book.live().is_some()) => {
-                due.extend([stop.drained].iter().filter(|at| **at > now));
-            }
-            Some(_) => {}
-            None => due.extend(self.pod.active_deadline.map(|span| Time::START.after(span))),
+        if self.stop.is_none() {
+            due.extend(self.pod.active_deadline.map(|span| Time::START.after(span)));
         }
         due.extend(self.ending.due().filter(|_| self.ending.has_begun()));
         due
     }
 
-    fn due_of_instance(&self, place: usize, book: &Book, instance: &Instance, now: Time, due: &mut Vec<Time>) {
-        for hook in [instance.post, instance.pre] {
-            if let HookState::Live(Work::Until(at)) = hook
-                && instance.signalled.is_none()
-            {
-                due.push(at);
-            }
+    /// What somebody may wake up for although nothing must come of it, as far as the books know.
+    pub fn may_be_due(&self) -> Vec<Time> {
+        let workers = self.books.iter().flat_map(|book| &book.workers);
+        let lingering = workers.filter(|worker| worker.lingering.is_some());
+        let beats = lingering.filter_map(|worker| worker.beat);
+        let live = self.books.iter().filter_map(Book::live);
+        let kills = live.filter_map(|instance| self.kill_window(instance).0);
+        beats
+            .chain(kills)
+            .chain(self.stop.as_ref().map(|stop| stop.drained))
+            .collect()
+    }
+
+    fn due_of_instance(
+        &self,
+        place: usize,
+        book: &Book,
+        instance: &Instance,
+        now: Time,
+        due: &mut Vec<Time>,
+    ) {
+        if let HookState::Live(Work::Until(at)) = instance.pre
+            && instance.signalled.is_none()
+        {
+            due.push(at);
         }
+        if let HookState::Live(Work::Until(at)) = instance.post
+            && instance.kill.is_none()
+            && self.stop.is_none()
+        {
+            due.push(at);
+        }
+        due.extend(
+            self.hook_window(book, instance, now)
+                .1
+                .filter(|at| *at > now),
+        );
         if instance.signalled.is_none() {
             due.extend(self.signal_window(place, now).1.filter(|at| *at > now));
         }

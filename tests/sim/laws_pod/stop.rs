@@ -6,6 +6,7 @@ use crate::laws::Turn;
 use monopod::machine::Ending as End;
 use monopod::plan::{ExitCode, Pod, Role, Signal};
 use monopod::time::Time;
+use std::time::Duration;
 
 /// A stop under way.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub enum Cause {
 
 impl Stop {
     /// Somebody asked.
-    pub fn asked(now: Time, pod: &Pod, signal: Option<Signal>, _commanded: bool) -> Stop {
+    pub fn asked(now: Time, pod: &Pod, signal: Option<Signal>) -> Stop {
         Stop {
             cause: Cause::Asked(signal),
             at: now,
@@ -60,27 +61,35 @@ pub type Window = (Option<Time>, Option<Time>);
 
 impl PodLaws {
     /// When this container's preStop hook is run, if nothing else happens.
-    pub fn hook_window(&self, book: &Book, instance: &Instance) -> Window {
+    pub fn hook_window(&self, book: &Book, instance: &Instance, now: Time) -> Window {
         if book.plan.pre_stop.is_none() || instance.pre != HookState::Before {
             return (None, None);
         }
         if instance.signalled.is_some() {
             return (None, None);
         }
-        let running = instance.is_running();
-        let own = instance.kill.filter(|kill| !kill.grace.is_zero());
-        let own = own.map(|kill| kill.at).filter(|_| instance.ran.is_some());
-        let pods = self.stop.as_ref().filter(|stop| stop.drained < stop.by);
-        let may = pods.map(|stop| if self.mains_live() { stop.drained } else { stop.at });
-        let must = pods.map(|stop| stop.drained).filter(|_| running);
-        match own {
-            Some(at) => (Some(at), Some(at)),
-            None => (may.filter(|_| instance.ran.is_some()), must),
+        if let Some(kill) = instance.kill.filter(|kill| !kill.grace.is_zero()) {
+            return (Some(kill.at), Some(kill.at));
+        }
+        let pods = self.stop.as_ref().filter(|stop| now < stop.by);
+        let drained = pods.map(|stop| (self.drained(stop), stop.by));
+        let at = drained.filter(|(at, by)| at < by).map(|(at, _)| at);
+        (at, at)
+    }
+
+    /// The drain is for main containers that serve; without any there is none.
+    fn drained(&self, stop: &Stop) -> Time {
+        match self.mains_live() {
+            true => stop.drained,
+            false => stop.at,
         }
     }
 
     fn mains_live(&self) -> bool {
-        let mut mains = self.books.iter().filter(|book| book.plan.role == Role::Main);
+        let mut mains = self
+            .books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main);
         mains.any(|book| book.live().is_some())
     }
 
@@ -104,27 +113,20 @@ impl PodLaws {
             HookState::Live(_) => false,
             HookState::Over(_) => true,
         };
-        // A hook that has no time, or nothing to run in, is passed over.
-        let no_hook = hook_is_over || instance.pre == HookState::Before && !instance.is_running();
         let own = instance.kill.map(|kill| {
-            let hookless = hook_is_over || kill.grace.is_zero() || instance.ran.is_none();
+            let hookless = hook_is_over || kill.grace.is_zero();
             if hookless { now } else { kill.by() }
         });
         let pods = self.stop.as_ref().map(|stop| {
-            let may_now = no_hook || stop.drained >= stop.by;
-            let must_now = hook_is_over || stop.drained >= stop.by;
-            let drained = if self.mains_live() { stop.drained } else { stop.at };
-            let turn = self.is_its_turn(place);
-            let may = if may_now && turn { drained.max(stop.at) } else { stop.by };
-            let must = if must_now && turn { stop.drained } else { stop.by };
-            (may, must)
+            let drained = self.drained(stop);
+            let hookless = hook_is_over || drained >= stop.by;
+            match hookless && self.is_its_turn(place) {
+                true => drained.min(stop.by),
+                false => stop.by,
+            }
         });
-        match (own, pods) {
-            (None, None) => (None, None),
-            (Some(own), None) => (Some(own), Some(own)),
-            (None, Some((may, must))) => (Some(may), Some(must)),
-            (Some(own), Some((may, must))) => (Some(own.min(may)), Some(own.max(must))),
-        }
+        let both = own.into_iter().chain(pods);
+        (both.clone().min(), both.max())
     }
 
     /// When this container is killed, once it was signalled.
@@ -133,16 +135,26 @@ impl PodLaws {
             return (None, None);
         };
         let floor = signalled.after(FLOOR);
-        let own = instance.kill.map(|kill| kill.by().max(floor));
+        let own = instance.kill.map(|kill| {
+            // Of what the hook took, the kubelet subtracts whole seconds only (S84).
+            let took = Duration::from_secs(signalled.since(kill.at).as_secs());
+            let whole = signalled.after(kill.grace.saturating_sub(took));
+            (kill.by().max(floor), whole.max(floor))
+        });
         let pods = self.stop.as_ref().map(|stop| stop.by.max(floor));
-        let both = own.into_iter().chain(pods);
-        (both.clone().min(), both.max())
+        let from = own.map(|own| own.0).into_iter().chain(pods).min();
+        let until = own.map(|own| own.1).into_iter().chain(pods).max();
+        (from, until)
     }
 
     /// Sees whether from now on there is nothing left to do but to clear away.
     pub fn begin_ending(&mut self, turn: &Turn) {
         let now = turn.now;
-        let Some(stop) = self.stop.as_ref().filter(|_| self.ending.killed_at.is_none()) else {
+        let Some(stop) = self
+            .stop
+            .as_ref()
+            .filter(|_| self.ending.killed_at.is_none())
+        else {
             let code = self.code();
             if self.stop.is_some() && self.books.iter().all(|book| book.live().is_none()) {
                 self.ending.learn_codes(code);
@@ -161,12 +173,16 @@ impl PodLaws {
             }
             return;
         }
-        let windows: Vec<_> = live.iter().map(|instance| self.kill_window(instance)).collect();
+        let windows: Vec<_> = live
+            .iter()
+            .map(|instance| self.kill_window(instance))
+            .collect();
         let all = |pick: fn(&(Option<Time>, Option<Time>)) -> Option<Time>| {
             let times: Option<Vec<Time>> = windows.iter().map(pick).collect();
             times.and_then(|times| times.into_iter().max())
         };
-        self.ending.expect_kill(all(|window| window.0), all(|window| window.1));
+        self.ending
+            .expect_kill(all(|window| window.0), all(|window| window.1));
     }
 }
 
@@ -176,9 +192,15 @@ pub fn codes(laws: &PodLaws) -> Vec<ExitCode> {
     let Some(stop) = &laws.stop else {
         return Vec::new();
     };
-    let mains = || laws.books.iter().filter(|book| book.plan.role == Role::Main);
+    let mains = || {
+        laws.books
+            .iter()
+            .filter(|book| book.plan.role == Role::Main)
+    };
     let init_failure = laws.books.iter().find_map(|book| match book.next {
-        Next::Done(Some(end)) if book.plan.role == Role::Init && !end.is_success() => Some(end.code()),
+        Next::Done(Some(end)) if book.plan.role == Role::Init && !end.is_success() => {
+            Some(end.code())
+        }
         _ => None,
     });
     let code = match stop.cause {
@@ -190,15 +212,16 @@ pub fn codes(laws: &PodLaws) -> Vec<ExitCode> {
         Cause::Asked(_) | Cause::MainsOver => {
             let ended = |book: &Book| match book.next {
                 Next::Done(ending) => ending.map(End::code),
-                _ => None,
+                // Should it survive even SIGKILL, nobody will ever know its own code.
+                Next::Live => Some(ExitCode::by_signal(Signal::KILL)),
+                Next::First | Next::Again(..) => None,
             };
-            match laws.pod.exit_code_from {
-                Some(id) => ended(&laws.books[id.0]),
-                None => {
-                    let mut codes = mains().filter_map(ended);
-                    Some(codes.find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS))
-                }
-            }
+            let named = laws.pod.exit_code_from;
+            let mut codes = mains().filter_map(ended);
+            named
+                .and_then(|id| ended(&laws.books[id.0]))
+                .or_else(|| codes.find(|code| *code != ExitCode::SUCCESS))
+                .or(Some(ExitCode::SUCCESS))
         }
     };
     code.map(remap).into_iter().collect()

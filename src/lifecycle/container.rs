@@ -151,7 +151,7 @@ impl Container {
         }
     }
 
-    /// The helper was lost over an ask.
+    /// The helper was lost over an ask; or, if it has not died, there was none.
     pub fn hear_loss(&mut self, post: &mut Post, ask: AskId, died: bool) {
         if let State::Live(instance) = &mut self.state {
             instance.lose(post, ask, died);

@@ -149,7 +149,7 @@ impl Crew {
         }
     }
 
-    /// The helper is gone, and no open ask will be answered. It `died`, or else it was never there.
+    /// The helper is gone, and no open ask will be answered. `died`: there was one, so it may have died of an ask.
     pub fn hear_helper_lost(&mut self, died: bool) {
         for (ask, id) in self.desk.close_all_asks() {
             self.with(id, |container, post| container.hear_loss(post, ask, died));

@@ -11,8 +11,8 @@ use crate::machine::{Answer, AskId, Cause, Ending, Happening, Outcome, RunId, Un
 use crate::plan::{CheckId, ContainerId, Hook, HookKind, ProgramId};
 use crate::time::Time;
 
-/// So many helpers may be lost over one question. One may die of anything, three die of the question.
-const HELPERS: u32 = 3;
+/// So many helpers die of one question before it counts as failed. One may die of anything, three die of the question.
+const DEATHS: u32 = 3;
 
 /// A hook that was called.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ enum State {
     /// Waits for a helper.
     AskDue {
         check: CheckId,
-        lost: u32,
+        deaths: u32,
     },
     Asking {
         ask: AskId,
         check: CheckId,
-        lost: u32,
+        deaths: u32,
     },
     Sleeping {
         until: Time,
@@ -101,13 +101,13 @@ impl Call {
         }
     }
 
-    /// The helper was lost over an ask; if it never `died`, it was never there, and that is nothing about the question.
-    pub fn lose(&mut self, id: ContainerId, over: AskId, died: bool, desk: &mut Desk) {
+    /// The helper was lost over an ask. If it has not even `died`, because it could not be forked, the ask is not to blame.
+    pub fn lose(&mut self, id: ContainerId, lost: AskId, died: bool, desk: &mut Desk) {
         match self.state {
-            State::Asking { ask, check, lost } if ask == over => {
-                let lost = lost + u32::from(died);
-                match lost < HELPERS {
-                    true => self.state = State::AskDue { check, lost },
+            State::Asking { ask, check, deaths } if ask == lost => {
+                let deaths = deaths + u32::from(died);
+                match deaths < DEATHS {
+                    true => self.state = State::AskDue { check, deaths },
                     false => self.fail(id, Cause::NoHelper, desk),
                 }
             }
@@ -132,7 +132,7 @@ impl Call {
                     let run = desk.start(id, program);
                     self.state = State::Running { run, program };
                 }
-                Hook::Ask(check) => self.state = State::AskDue { check, lost: 0 },
+                Hook::Ask(check) => self.state = State::AskDue { check, deaths: 0 },
                 Hook::Sleep(span) if span.is_zero() => self.state = State::Over { succeeded: true },
                 Hook::Sleep(span) => {
                     self.state = State::Sleeping {
@@ -142,10 +142,10 @@ impl Call {
                 Hook::Fails => self.fail(id, Cause::None, desk),
             }
         }
-        if let State::AskDue { check, lost } = self.state
+        if let State::AskDue { check, deaths } = self.state
             && let Some(ask) = desk.ask(id, check)
         {
-            self.state = State::Asking { ask, check, lost };
+            self.state = State::Asking { ask, check, deaths };
         }
     }
 

@@ -31,6 +31,9 @@ mod stopping;
 mod sweep;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 
@@ -95,8 +98,7 @@ impl Pod {
             Fact::HelperLost | Fact::HelperUnstartable(_) if self.is_killing() => {}
             Fact::HelperLost | Fact::HelperUnstartable(_) => {
                 self.attendant.hear(now, fact, self.crew.desk.actions());
-                let died = matches!(fact, Fact::HelperLost);
-                self.crew.hear_helper_lost(died);
+                self.crew.hear_helper_lost(matches!(fact, Fact::HelperLost));
             }
             Fact::Answered(ask, answer) => self.crew.hear_answer(ask, answer),
             Fact::Commanded(command) => self.hear_command(now, command),

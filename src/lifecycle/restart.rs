@@ -72,3 +72,133 @@ fn by_rules(restart: &Restart, code: ExitCode) -> Option<Fate> {
         RuleAction::RestartAllContainers => Fate::AllAnew,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Ending;
+    use crate::plan::{ProbeKind, ProgramId, RestartRule, Signal};
+    use crate::time::Time;
+    use Fate::{Again, Done, Failed};
+    use RestartPolicy::{Always, Never, OnFailure};
+
+    fn container(role: Role, policy: RestartPolicy, rules: &[(bool, &[i32])]) -> Container {
+        let rule = |(among, values): &(bool, &[i32])| RestartRule {
+            among: *among,
+            values: values.to_vec(),
+            action: RuleAction::Restart,
+        };
+        Container {
+            name: "web".to_owned(),
+            role,
+            program: ProgramId(0),
+            restart: Restart {
+                policy,
+                rules: rules.iter().map(rule).collect(),
+                at_most: None,
+            },
+            startup_probe: None,
+            liveness_probe: None,
+            readiness_probe: None,
+            post_start: None,
+            pre_stop: None,
+            stop_signal: None,
+            kills_its_tree: true,
+            termination_message: None,
+        }
+    }
+
+    fn exited(code: u8) -> Termination {
+        Termination {
+            ending: Ending::Exited(ExitCode(code)),
+            unstartable: false,
+            started_at: Time::START,
+            finished_at: Time::START,
+        }
+    }
+
+    fn main(policy: RestartPolicy, rules: &[(bool, &[i32])], code: u8) -> Fate {
+        fate(
+            &container(Role::Main, policy, rules),
+            &exited(code),
+            None,
+            1,
+        )
+    }
+
+    #[test]
+    fn s130_s131_s132_the_policy_decides() {
+        assert_eq!([main(Always, &[], 0), main(Always, &[], 1)], [Again, Again]);
+        assert_eq!(
+            [main(OnFailure, &[], 0), main(OnFailure, &[], 1)],
+            [Done, Again]
+        );
+        assert_eq!([main(Never, &[], 0), main(Never, &[], 1)], [Done, Failed]);
+    }
+
+    #[test]
+    fn s142_s143_s144_the_first_rule_that_matches_comes_before_the_policy() {
+        let among = [(true, &[42][..])];
+        assert_eq!(
+            [main(Never, &among, 42), main(Never, &among, 1)],
+            [Again, Failed]
+        );
+        let but = [(false, &[1][..])];
+        assert_eq!(main(Never, &but, 1), Failed);
+        assert_eq!([main(Never, &but, 0), main(Never, &but, 2)], [Again, Again]);
+        let mut twice = container(Role::Main, Never, &[(true, &[3]), (true, &[3])]);
+        twice.restart.rules[0].action = RuleAction::RestartAllContainers;
+        assert_eq!(fate(&twice, &exited(3), None, 1), Fate::AllAnew);
+    }
+
+    #[test]
+    fn s147_s148_s160_a_probes_kill_is_followed_by_a_start_unless_the_policy_is_never() {
+        let by_probe = Some(KillCause::Probe(ProbeKind::Liveness, true));
+        let killed = Termination {
+            ending: Ending::Killed(Signal::KILL),
+            ..exited(0)
+        };
+        for (policy, end, expected) in [
+            (OnFailure, exited(0), Again),
+            (Always, exited(0), Again),
+            (Never, exited(0), Done),
+            (Never, killed, Failed),
+        ] {
+            let plan = container(Role::Main, policy, &[]);
+            assert_eq!(
+                fate(&plan, &end, by_probe, 1),
+                expected,
+                "{policy:?} {end:?}"
+            );
+        }
+        let ruled = container(Role::Main, Never, &[(true, &[137])]);
+        assert_eq!(fate(&ruled, &killed, by_probe, 1), Again);
+    }
+
+    #[test]
+    fn s150_s154_init_containers_run_to_success_and_sidecars_for_ever() {
+        let init = |policy, code| fate(&container(Role::Init, policy, &[]), &exited(code), None, 1);
+        assert_eq!([init(Always, 0), init(Always, 1)], [Done, Again]);
+        assert_eq!([init(OnFailure, 1), init(Never, 1)], [Again, Failed]);
+        let sidecar = container(Role::Sidecar, Always, &[]);
+        assert_eq!(fate(&sidecar, &exited(0), None, 1), Again);
+    }
+
+    #[test]
+    fn s157_what_could_not_be_started_is_judged_by_128() {
+        let end = Termination {
+            unstartable: true,
+            ..exited(127)
+        };
+        let plan = container(Role::Main, Never, &[(true, &[128])]);
+        assert_eq!(fate(&plan, &end, None, 1), Again);
+    }
+
+    #[test]
+    fn retries_that_are_used_up_are_the_end() {
+        let mut plan = container(Role::Init, OnFailure, &[]);
+        plan.restart.at_most = Some(2);
+        let after = |failures| fate(&plan, &exited(1), None, failures);
+        assert_eq!([after(1), after(2), after(3)], [Again, Again, Failed]);
+    }
+}

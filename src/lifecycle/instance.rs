@@ -177,7 +177,11 @@ impl Instance {
                 probes.insert(Probes::new(post.plan)).retire(leftovers);
             }
             if let (Some(probes), Some(since)) = (probes, self.since) {
-                probes.settle(now, since, post, leftovers);
+                // What is being killed is not asked any more how it is.
+                match stop.is_past_its_grace() {
+                    true => probes.cease(leftovers),
+                    false => probes.settle(now, since, post, leftovers),
+                }
             }
         }
     }
@@ -238,15 +242,10 @@ impl Instance {
         };
     }
 
-    /// Kills it with its tree if its grace is over, unless `all` are killed anyway. It is not probed any more.
-    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post, leftovers: &mut Leftovers) {
-        if let Stage::Stopping { stop, probes } = &mut self.stage
-            && stop.is_past_its_grace()
-        {
+    /// Kills it with its tree if its grace is over, unless `all` are killed anyway.
+    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post) {
+        if let Stage::Stopping { stop, .. } = &mut self.stage {
             stop.kill_if_due(self.run, post.id, all, post.desk);
-            if let Some(probes) = probes {
-                probes.cease(leftovers);
-            }
         }
     }
 

@@ -28,8 +28,8 @@ impl Core<'_> {
                     spared.extend(self.helper.as_ref().map(|helper| helper.pid));
                     everyone::strike(*signal, self.own_pid, &spared, &self.runs);
                 }
-                // No helper asks yet.
-                Action::Ask(..) => {}
+                // Sent together when the step is done.
+                Action::Ask(ask, check) => self.asks.push((*ask, *check)),
                 Action::StartHelper => news.extend(self.start_helper()),
                 // SAFETY: plain numbers.
                 Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),

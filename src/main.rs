@@ -50,6 +50,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
         all_env: &all_variables,
         read_file: &read_file,
         is_pid_1: pid == 1,
+        uid: nix::unistd::geteuid().as_raw(),
         pid,
     };
     match cli::parse(&surroundings) {

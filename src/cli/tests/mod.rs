@@ -4,7 +4,9 @@ mod catatonit;
 mod dumb_init;
 mod faults;
 mod native;
+mod pod_form;
 mod probe;
+mod probe_flag;
 mod tini;
 mod values;
 
@@ -67,6 +69,7 @@ impl World {
                     .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
             },
             is_pid_1: self.is_pid_1,
+            uid: 0,
             pid: 7,
         })
     }

@@ -15,8 +15,13 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
         return print(help());
     }
     let is_json = said.last(&flags::FORMAT, is_json).unwrap_or(false);
-    if said.words.is_empty() && said.last(&flags::FILE, |_| Ok(())).is_none() && said.faults.is_empty() {
-        return usage_error(&["check: nothing to check; write monopod check -f MANIFEST".to_owned()]);
+    if said.words.is_empty()
+        && said.last(&flags::FILE, |_| Ok(())).is_none()
+        && said.faults.is_empty()
+    {
+        return usage_error(&[
+            "check: nothing to check; write monopod check -f MANIFEST".to_owned()
+        ]);
     }
     match native::understand(said, surroundings) {
         Err(told) => told,
@@ -35,7 +40,10 @@ fn is_json(value: &OsStr) -> Result<bool, String> {
     match value.to_str() {
         Some("text") => Ok(false),
         Some("json") => Ok(true),
-        _ => Err(format!("{} is not a format; write text or json", values::quoted(value))),
+        _ => Err(format!(
+            "{} is not a format; write text or json",
+            values::quoted(value)
+        )),
     }
 }
 

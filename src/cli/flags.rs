@@ -142,7 +142,7 @@ pub static GRACE: Flag = takes(
     "grace",
     "DUR",
     "MONOPOD_GRACE",
-    "when asked to stop, all must be over after DUR, or 2s after the stop signal (30s)",
+    "all must be over DUR after a stop was asked for, or 2s after its signal (30s)",
 );
 /// `--drain DUR`
 pub static DRAIN: Flag = takes(

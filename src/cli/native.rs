@@ -30,9 +30,7 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
     }
     let said = gather(words, &flags::RUN, Flags::First, surroundings.env);
     match said.asked {
-        Some(asked) if asked.name == flags::VERSION.name => {
-            print(format!("monopod {VERSION}\n"))
-        }
+        Some(asked) if asked.name == flags::VERSION.name => print(format!("monopod {VERSION}\n")),
         Some(_) => print(help()),
         None => match understand(said, surroundings) {
             Ok(understood) => Invocation::Run {

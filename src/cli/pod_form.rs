@@ -23,13 +23,20 @@ pub(super) fn understand(
 ) -> Result<Understood, Invocation> {
     for flag in [&flags::INIT, &flags::INIT_RETRIES] {
         if said.last(flag, |_| Ok(())).is_some() {
-            let fault = format!("--{} is for a command alone; a manifest has initContainers", flag.name);
+            let fault = format!(
+                "--{} is for a command alone; a manifest has initContainers",
+                flag.name
+            );
             said.faults.push(fault);
         }
     }
     let environment = native::environment(&mut said, surroundings);
     let wanted = said.last(&flags::POD, name);
-    let command: Vec<CString> = said.words.iter().map(|word| values::c_string(word.as_bytes())).collect();
+    let command: Vec<CString> = said
+        .words
+        .iter()
+        .map(|word| values::c_string(word.as_bytes()))
+        .collect();
     let wishes = probe_flag::wishes(&mut said);
     let remap_exit = native::remap_exit(&mut said);
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
@@ -40,14 +47,26 @@ pub(super) fn understand(
     if !said.faults.is_empty() {
         return Err(native::usage_error(&said.faults));
     }
-    let mut understood = read(file, &environment, wanted.as_deref(), &command, surroundings)?;
+    let mut understood = read(
+        file,
+        &environment,
+        wanted.as_deref(),
+        &command,
+        surroundings,
+    )?;
     let pod = &mut understood.pod;
-    let dressed = wishes.dress(&mut pod.containers, &mut understood.programs, &mut understood.checks);
+    let dressed = wishes.dress(
+        &mut pod.containers,
+        &mut understood.programs,
+        &mut understood.checks,
+    );
     said.faults.extend(dressed.err());
     (pod.grace, pod.drain) = native::stop_times(&mut said, pod.grace);
     pod.remap_exit = remap_exit;
     if let Some(signal) = stop_signal {
-        pod.containers.iter_mut().for_each(|c| c.stop_signal = Some(signal));
+        pod.containers
+            .iter_mut()
+            .for_each(|c| c.stop_signal = Some(signal));
     }
     if let Some(name) = exit_code_from {
         match main_named(pod, &name) {
@@ -79,7 +98,10 @@ pub(super) fn understand(
 pub(super) fn refuse_its_flags(said: &mut Gathered) {
     for flag in [&flags::POD, &flags::EXIT_CODE_FROM] {
         if said.has(flag) {
-            let fault = format!("--{} is for a manifest, and there is none; give -f FILE", flag.name);
+            let fault = format!(
+                "--{} is for a manifest, and there is none; give -f FILE",
+                flag.name
+            );
             said.faults.push(fault);
         }
     }
@@ -87,7 +109,8 @@ pub(super) fn refuse_its_flags(said: &mut Gathered) {
 
 fn name(value: &OsStr) -> Result<String, String> {
     let name = value.to_str().filter(|name| !name.is_empty());
-    name.map(str::to_owned).ok_or_else(|| format!("{} is not a name", values::quoted(value)))
+    name.map(str::to_owned)
+        .ok_or_else(|| format!("{} is not a name", values::quoted(value)))
 }
 
 fn read(
@@ -101,8 +124,12 @@ fn read(
         b"-" => "standard input".to_owned(),
         _ => file.to_string_lossy().escape_debug().to_string(),
     };
-    let text = (surroundings.read_file)(Path::new(file))
-        .map_err(|error| refusal(&[format!("cannot read {source}: {}", values::errno_words(&error))]))?;
+    let text = (surroundings.read_file)(Path::new(file)).map_err(|error| {
+        refusal(&[format!(
+            "cannot read {source}: {}",
+            values::errno_words(&error)
+        )])
+    })?;
     let own = match &environment.base {
         Some(base) => base.to_vec(),
         None => (surroundings.all_env)(),
@@ -126,7 +153,10 @@ fn cut(entry: &CString) -> Option<(&[u8], &[u8])> {
 
 fn refusal(faults: &[String]) -> Invocation {
     Invocation::Print {
-        text: faults.iter().map(|fault| format!("monopod: error: {fault}\n")).collect(),
+        text: faults
+            .iter()
+            .map(|fault| format!("monopod: error: {fault}\n"))
+            .collect(),
         to_stdout: false,
         code: ExitCode::CONFIG,
     }
@@ -134,7 +164,9 @@ fn refusal(faults: &[String]) -> Invocation {
 
 fn main_named(pod: &Pod, name: &str) -> Result<ContainerId, String> {
     let is_main = |container: &Container| container.role == Role::Main;
-    let found = pod.containers().find(|(_, container)| is_main(container) && container.name == name);
+    let found = pod
+        .containers()
+        .find(|(_, container)| is_main(container) && container.name == name);
     found.map(|(id, _)| id).ok_or_else(|| {
         let names: Vec<&str> = pod
             .containers
@@ -142,6 +174,9 @@ fn main_named(pod: &Pod, name: &str) -> Result<ContainerId, String> {
             .filter(|container| is_main(container))
             .map(|container| container.name.as_str())
             .collect();
-        format!("--exit-code-from: no main container is named {name:?}; there is {}", names.join(", "))
+        format!(
+            "--exit-code-from: no main container is named {name:?}; there is {}",
+            names.join(", ")
+        )
     })
 }

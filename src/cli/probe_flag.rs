@@ -81,7 +81,9 @@ impl Wishes {
     /// The first flag that was given, for a message.
     pub fn first(&self) -> Option<&'static Flag> {
         let probes = self.probes.iter().map(|(flag, ..)| *flag);
-        probes.chain(self.hooks.iter().map(|(flag, _)| *flag)).next()
+        probes
+            .chain(self.hooks.iter().map(|(flag, _)| *flag))
+            .next()
     }
 
     /// Gives the one main container what was wished for it. It is a fault if there are several.
@@ -94,8 +96,10 @@ impl Wishes {
         let Some(flag) = self.first() else {
             return Ok(());
         };
-        let mut mains: Vec<&mut Container> =
-            containers.iter_mut().filter(|c| c.role == Role::Main).collect();
+        let mut mains: Vec<&mut Container> = containers
+            .iter_mut()
+            .filter(|c| c.role == Role::Main)
+            .collect();
         let [container] = &mut mains[..] else {
             return Err(format!(
                 "--{} is for one container, and there are {}; say it in the manifest",
@@ -185,7 +189,11 @@ pub(super) fn read(value: &OsStr, kind: ProbeKind) -> Result<Wish, String> {
         text = rest;
     }
     if kind != ProbeKind::Readiness && numbers.successes != 1 {
-        return Err(format!("successes={}: a {} allows 1 only", numbers.successes, api_name(kind)));
+        return Err(format!(
+            "successes={}: a {} allows 1 only",
+            numbers.successes,
+            api_name(kind)
+        ));
     }
     Ok(Wish {
         target: target(text.trim_end())?,
@@ -213,7 +221,13 @@ impl Numbers {
         };
         let is_plain = number.bytes().all(|b| b.is_ascii_digit());
         match number.parse::<i32>() {
-            Ok(number) if is_plain => *place = if number == 0 { default } else { number.unsigned_abs() },
+            Ok(number) if is_plain => {
+                *place = if number == 0 {
+                    default
+                } else {
+                    number.unsigned_abs()
+                }
+            }
             _ => return Err(format!("{key}={number:?} is not a whole number from 0 on")),
         }
         Ok(true)
@@ -279,7 +293,12 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
         port => {
             let digits = port.strip_prefix(':')?;
             let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
-            Some(digits.parse::<u16>().ok().filter(|port| is_plain && *port != 0)?)
+            Some(
+                digits
+                    .parse::<u16>()
+                    .ok()
+                    .filter(|port| is_plain && *port != 0)?,
+            )
         }
     };
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "@\"'<>\\^`{|}".contains(c);

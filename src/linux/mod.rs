@@ -16,12 +16,14 @@ mod runs;
 mod signals;
 mod spawn;
 mod standard;
+mod stdin;
 mod tty;
 mod wait;
 
 pub use self::log::open as open_log;
 pub use signals::{Inbox, block_all, unblock};
 pub use standard::{Stderr, fill_holes};
+pub use stdin::read_to_end as read_stdin;
 
 use self::core::Core;
 use crate::lifecycle::Aftermath;

@@ -9,9 +9,7 @@ use super::fault::quoted;
 use super::names;
 use super::spot::{Object, Spot};
 use super::{Making, seconds};
-use crate::plan::{
-    Asker, Check, Handler, Hook, HttpGet, NetworkQuestion, Probe, ProbeKind,
-};
+use crate::plan::{Asker, Check, Handler, Hook, HttpGet, NetworkQuestion, Probe, ProbeKind};
 use std::time::Duration;
 
 /// Where a check asks that names no host: in a Pod that is the pod's address, here it is the same network.
@@ -38,7 +36,9 @@ pub(super) fn probe(
         && success_threshold != 1
         && let Some(spot) = probe.get("successThreshold")
     {
-        spot.fault(format!("found {success_threshold}; a {field} allows 1 only"));
+        spot.fault(format!(
+            "found {success_threshold}; a {field} allows 1 only"
+        ));
     }
     let grace = match probe.get("terminationGracePeriodSeconds") {
         Some(spot) if kind == ProbeKind::Readiness => {
@@ -79,7 +79,9 @@ fn handler(
     let question = match name {
         "exec" => {
             let command = exec(spot)?;
-            let argv = command.iter().map(|word| owner.variables.expand_literal(word));
+            let argv = command
+                .iter()
+                .map(|word| owner.variables.expand_literal(word));
             let program = owner.asking(format!("{field} of {}", owner.name), argv);
             return Some(Handler::Exec(making.add(program)));
         }
@@ -140,7 +142,8 @@ pub(super) fn hook(
         _ => {
             tcp(spot, owner)?;
             let what = "a hook by tcpSocket always fails, in a kubelet as here";
-            spot.findings.warn(format!("{field} of {}: {what}", owner.name));
+            spot.findings
+                .warn(format!("{field} of {}: {what}", owner.name));
             Some(Hook::Fails)
         }
     }
@@ -163,7 +166,10 @@ type Resolved = Option<NetworkQuestion>;
 fn http(spot: &Spot, owner: &Owner) -> Option<Resolved> {
     let action = spot.object(&fates::HTTP_GET);
     let host = host(&action);
-    let path = action.text("path").filter(|path| !path.is_empty()).unwrap_or("/");
+    let path = action
+        .text("path")
+        .filter(|path| !path.is_empty())
+        .unwrap_or("/");
     let schemes = [("HTTP", false), ("HTTPS", true)];
     let tls = action.get("scheme").and_then(|spot| spot.one_of(&schemes));
     if let Some(protocol) = action.get("protocol")
@@ -248,7 +254,9 @@ fn port(action: &Object, owner: &Owner) -> Option<Option<u16>> {
     }
     let name = spot.text()?;
     if name.parse::<u32>().is_ok() {
-        spot.fault(format!("found the text {name:?} where a number belongs; take it out of its quotes"));
+        spot.fault(format!(
+            "found the text {name:?} where a number belongs; take it out of its quotes"
+        ));
         return None;
     }
     if let Err(rule) = names::port(name) {

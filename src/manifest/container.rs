@@ -72,7 +72,9 @@ pub(super) fn container(
 ) -> Option<Container> {
     let entry = spot.object(&fates::CONTAINER);
     let name = name(&entry);
-    let own_policy = entry.get("restartPolicy").and_then(|spot| spot.one_of(&RESTART_POLICIES));
+    let own_policy = entry
+        .get("restartPolicy")
+        .and_then(|spot| spot.one_of(&RESTART_POLICIES));
     let role = match own_policy {
         Some(RestartPolicy::Always) if is_init => Role::Sidecar,
         _ if is_init => Role::Init,
@@ -95,10 +97,18 @@ pub(super) fn container(
     let program = Program {
         name: name.clone(),
         argv,
-        placement: if has_terminal { Placement::Session } else { Placement::Alone },
+        placement: if has_terminal {
+            Placement::Session
+        } else {
+            Placement::Alone
+        },
         foreground: false,
         mask: Mask::Empty,
-        stdin: if stdin && making.takes_stdin(&name, spot) { Stdin::Inherited } else { Stdin::Empty },
+        stdin: if stdin && making.takes_stdin(&name, spot) {
+            Stdin::Inherited
+        } else {
+            Stdin::Empty
+        },
         environment: Environment {
             base: around.base.clone(),
             extra: variables.entries(),
@@ -121,7 +131,9 @@ pub(super) fn container(
     if role == Role::Init {
         refuse_what_a_step_has_not(&entry);
     }
-    let lifecycle = entry.get("lifecycle").map(|spot| spot.object(&fates::LIFECYCLE));
+    let lifecycle = entry
+        .get("lifecycle")
+        .map(|spot| spot.object(&fates::LIFECYCLE));
     let mut probe = |kind| asking::probe(&entry, kind, &owner, making);
     let (startup_probe, liveness_probe, readiness_probe) = (
         probe(ProbeKind::Startup),
@@ -178,7 +190,10 @@ fn argv(entry: &Object, given: &[CString], variables: &Variables, around: &Aroun
     let (command, args) = (words("command"), words("args"));
     if command.is_empty() {
         return match (given.first(), args.is_empty()) {
-            (Some(program), false) => [program.clone()].into_iter().chain(expanded(args)).collect(),
+            (Some(program), false) => [program.clone()]
+                .into_iter()
+                .chain(expanded(args))
+                .collect(),
             _ => given.to_vec(),
         };
     }
@@ -198,8 +213,12 @@ fn ports(entry: &Object) -> Vec<(String, u16)> {
         if let Some(protocol) = port.get("protocol") {
             protocol.one_of(&[("TCP", ()), ("UDP", ()), ("SCTP", ())]);
         }
-        let Some(name_spot) = port.get("name") else { continue };
-        let Some(name) = name_spot.text() else { continue };
+        let Some(name_spot) = port.get("name") else {
+            continue;
+        };
+        let Some(name) = name_spot.text() else {
+            continue;
+        };
         if let Err(rule) = names::port(name) {
             name_spot.fault(format!("found {}; {rule}", quoted(name)));
         } else if named.iter().any(|(known, _)| known == name) {
@@ -232,10 +251,14 @@ fn rule(spot: &Spot) -> Option<RestartRule> {
         ("Restart", RuleAction::Restart),
         ("RestartAllContainers", RuleAction::RestartAllContainers),
     ];
-    let action = rule.required("action").and_then(|spot| spot.one_of(&actions));
+    let action = rule
+        .required("action")
+        .and_then(|spot| spot.one_of(&actions));
     let codes = rule.required("exitCodes")?.object(&fates::EXIT_CODES);
     let operators = [("In", true), ("NotIn", false)];
-    let among = codes.required("operator").and_then(|spot| spot.one_of(&operators));
+    let among = codes
+        .required("operator")
+        .and_then(|spot| spot.one_of(&operators));
     let values = codes.list("values");
     if values.len() > 255
         && let Some(spot) = codes.get("values")
@@ -252,9 +275,16 @@ fn rule(spot: &Spot) -> Option<RestartRule> {
 
 /// Probes and hooks are for what goes on, not for what ends.
 fn refuse_what_a_step_has_not(entry: &Object) {
-    for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+    for field in [
+        "lifecycle",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+    ] {
         if let Some(spot) = entry.get(field) {
-            spot.fault("an init container has none, unless it is a sidecar (restartPolicy: Always)");
+            spot.fault(
+                "an init container has none, unless it is a sidecar (restartPolicy: Always)",
+            );
         }
     }
 }
@@ -278,14 +308,20 @@ fn stop_signal(lifecycle: &Object, pod: &PodSays) -> Option<Signal> {
 /// The API knows full names only, and of the real-time signals the nearer half to either end.
 fn is_api_signal(name: &str) -> bool {
     let offset = |rest: &str, most: u8| {
-        rest.is_empty() || rest[1..].parse::<u8>().is_ok_and(|n| (1..=most).contains(&n))
+        rest.is_empty()
+            || rest[1..]
+                .parse::<u8>()
+                .is_ok_and(|n| (1..=most).contains(&n))
     };
     match (name.strip_prefix("SIGRTMIN"), name.strip_prefix("SIGRTMAX")) {
         (Some(rest), _) => offset(rest, 15),
         (_, Some(rest)) => offset(rest, 14),
         _ => {
-            name.strip_prefix("SIG").is_some_and(|rest| !rest.starts_with("SIG"))
-                && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            name.strip_prefix("SIG")
+                .is_some_and(|rest| !rest.starts_with("SIG"))
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
         }
     }
 }
@@ -297,14 +333,19 @@ pub(super) const TERMINATION_LOG: &str = "/dev/termination-log";
 fn termination_message(entry: &Object) -> Option<TerminationMessage> {
     let policies = [("File", false), ("FallbackToLogsOnError", true)];
     let policy = entry.get("terminationMessagePolicy");
-    let or_output = policy.and_then(|spot| spot.one_of(&policies)).unwrap_or(false);
+    let or_output = policy
+        .and_then(|spot| spot.one_of(&policies))
+        .unwrap_or(false);
     let path = match entry.get("terminationMessagePath") {
         None => TERMINATION_LOG,
         Some(spot) => match spot.word()? {
             "" => TERMINATION_LOG,
             path if path.starts_with('/') => path,
             path => {
-                spot.fault(format!("found {}; allowed is a path from / on", quoted(path)));
+                spot.fault(format!(
+                    "found {}; allowed is a path from / on",
+                    quoted(path)
+                ));
                 return None;
             }
         },

@@ -40,13 +40,23 @@ const fn maker(
 static MAKERS: [Maker; 9] = [
     maker("Pod", "v1", &[], ANY),
     maker("PodTemplate", "v1", &["template"], ANY),
-    maker("ReplicationController", "v1", &["spec", "template"], FOREVER),
+    maker(
+        "ReplicationController",
+        "v1",
+        &["spec", "template"],
+        FOREVER,
+    ),
     maker("Deployment", "apps/v1", &["spec", "template"], FOREVER),
     maker("StatefulSet", "apps/v1", &["spec", "template"], FOREVER),
     maker("DaemonSet", "apps/v1", &["spec", "template"], FOREVER),
     maker("ReplicaSet", "apps/v1", &["spec", "template"], FOREVER),
     maker("Job", "batch/v1", &["spec", "template"], TO_AN_END),
-    maker("CronJob", "batch/v1", &["spec", "jobTemplate", "spec", "template"], TO_AN_END),
+    maker(
+        "CronJob",
+        "batch/v1",
+        &["spec", "jobTemplate", "spec", "template"],
+        TO_AN_END,
+    ),
 ];
 
 /// A document that has a pod in it.
@@ -76,22 +86,47 @@ pub(super) fn choose<'t>(
     let named: Vec<String> = candidates.iter().map(Candidate::described).collect();
     let chosen = match (candidates.len(), around.wanted) {
         (0, _) if findings.is_clean() => {
-            findings.fault(None, "", format!("{}; monopod runs a Pod, a PodSpec, or the template of a {}", nameless(), makers()));
+            findings.fault(
+                None,
+                "",
+                format!(
+                    "{}; monopod runs a Pod, a PodSpec, or the template of a {}",
+                    nameless(),
+                    makers()
+                ),
+            );
             return None;
         }
         (0, _) => return None,
         (1, None) => candidates.pop()?,
         (_, None) => {
-            findings.fault(None, "", format!("there are several pods in it; choose one by --pod: {}", named.join(", ")));
+            findings.fault(
+                None,
+                "",
+                format!(
+                    "there are several pods in it; choose one by --pod: {}",
+                    named.join(", ")
+                ),
+            );
             return None;
         }
         (_, Some(wanted)) => {
-            let mut fitting: Vec<Candidate> =
-                candidates.into_iter().filter(|candidate| candidate.name == Some(wanted)).collect();
+            let mut fitting: Vec<Candidate> = candidates
+                .into_iter()
+                .filter(|candidate| candidate.name == Some(wanted))
+                .collect();
             match fitting.len() {
                 1 => fitting.pop()?,
                 0 => {
-                    findings.fault(None, "", format!("no pod is named {}; there is {}", quoted(wanted), named.join(", ")));
+                    findings.fault(
+                        None,
+                        "",
+                        format!(
+                            "no pod is named {}; there is {}",
+                            quoted(wanted),
+                            named.join(", ")
+                        ),
+                    );
                     return None;
                 }
                 n => {
@@ -114,12 +149,16 @@ fn gather<'t>(root: Spot<'t>, candidates: &mut Vec<Candidate<'t>>, others: &mut 
         root.fault("a document is a map; this is no manifest");
         return;
     }
-    let name = root.inside("metadata").and_then(|metadata| metadata.inside("name"));
+    let name = root
+        .inside("metadata")
+        .and_then(|metadata| metadata.inside("name"));
     let name = name.filter(Spot::is_text).and_then(|name| name.text());
     let Some(kind_spot) = root.inside("kind") else {
         match (root.inside("containers"), root.inside("spec")) {
             (None, Some(_)) => root.fault("kind is missing; write for example kind: Pod"),
-            (None, None) => root.fault("has neither a kind nor containers, so it is no Pod and no PodSpec"),
+            (None, None) => {
+                root.fault("has neither a kind nor containers, so it is no Pod and no PodSpec")
+            }
             _ => candidates.push(Candidate {
                 root,
                 maker: None,
@@ -130,14 +169,23 @@ fn gather<'t>(root: Spot<'t>, candidates: &mut Vec<Candidate<'t>>, others: &mut 
     };
     let Some(kind) = kind_spot.text() else { return };
     if kind == "List" || kind == "PodList" {
-        let items = root.inside("items").map(|items| items.list()).unwrap_or_default();
-        items.into_iter().for_each(|item| gather(item, candidates, others));
+        let items = root
+            .inside("items")
+            .map(|items| items.list())
+            .unwrap_or_default();
+        items
+            .into_iter()
+            .for_each(|item| gather(item, candidates, others));
         return;
     }
     let Some(maker) = MAKERS.iter().find(|maker| maker.kind == kind) else {
         let kinds = MAKERS.iter().map(|maker| maker.kind);
-        match spelling::nearest(kind, kinds).filter(|meant| meant.len() == kind.len() || meant.eq_ignore_ascii_case(kind)) {
-            Some(meant) => kind_spot.fault(format!("found {}; did you mean {meant}?", quoted(kind))),
+        match spelling::nearest(kind, kinds)
+            .filter(|meant| meant.len() == kind.len() || meant.eq_ignore_ascii_case(kind))
+        {
+            Some(meant) => {
+                kind_spot.fault(format!("found {}; did you mean {meant}?", quoted(kind)))
+            }
             None => others.push(kind.chars().filter(|c| !c.is_control()).take(60).collect()),
         }
         return;
@@ -182,9 +230,19 @@ impl<'t> Candidate<'t> {
                 }
             }
         }
-        let kind = if maker.way.is_empty() { &fates::POD } else { &fates::TEMPLATE };
+        let kind = if maker.way.is_empty() {
+            &fates::POD
+        } else {
+            &fates::TEMPLATE
+        };
         let object = holder.object(kind);
-        for metadata in [self.root.inside("metadata"), object.get("metadata").cloned()].into_iter().flatten() {
+        for metadata in [
+            self.root.inside("metadata"),
+            object.get("metadata").cloned(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             check_metadata(&metadata);
         }
         let spec = object.required("spec")?.clone();
@@ -211,7 +269,10 @@ fn check_policy(spec: &Spot, maker: &Maker) {
     let Some(spot) = spec.inside("restartPolicy") else {
         if !maker.policies.contains(&"Always") {
             let allowed = maker.policies.join(" or ");
-            spec.fault(format!("restartPolicy is missing; a {} needs {allowed}", maker.kind));
+            spec.fault(format!(
+                "restartPolicy is missing; a {} needs {allowed}",
+                maker.kind
+            ));
         }
         return;
     };
@@ -220,7 +281,11 @@ fn check_policy(spec: &Spot, maker: &Maker) {
         && ANY.contains(&policy)
         && !maker.policies.contains(&policy)
     {
-        spot.fault(format!("found {policy}; a {} allows {}", maker.kind, maker.policies.join(" and ")));
+        spot.fault(format!(
+            "found {policy}; a {} allows {}",
+            maker.kind,
+            maker.policies.join(" and ")
+        ));
     }
 }
 

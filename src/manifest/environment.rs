@@ -154,7 +154,7 @@ fn described(from: &Spot) -> (&'static str, bool) {
         // That fault is enough.
         return ("", true);
     };
-    let (kind, needed, what): (_, &[&str], _) = match name {
+    let (kind, needed, what): (_, &[&'static str], _) = match name {
         "configMapKeyRef" => (&fates::KEY_SELECTOR, &["key"], "the config map's value"),
         "secretKeyRef" => (&fates::KEY_SELECTOR, &["key"], "the secret's value"),
         "fileKeyRef" => (

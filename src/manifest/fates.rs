@@ -226,8 +226,11 @@ pub static POD_SECURITY_CONTEXT: Kind = kind(
 pub static POD_OS: Kind = kind("PodOS", "os.", &[yes("name")]);
 
 /// PodReadinessGate
-pub static READINESS_GATE: Kind =
-    kind("PodReadinessGate", "readinessGates.", &[yes("conditionType")]);
+pub static READINESS_GATE: Kind = kind(
+    "PodReadinessGate",
+    "readinessGates.",
+    &[yes("conditionType")],
+);
 
 /// Container
 pub static CONTAINER: Kind = kind(
@@ -341,7 +344,11 @@ pub static HTTP_HEADER: Kind = kind("HTTPHeader", "httpHeaders.", &[yes("name"),
 pub static TCP_SOCKET: Kind = kind("TCPSocketAction", "tcpSocket.", &[yes("host"), yes("port")]);
 
 /// GRPCAction
-pub static GRPC: Kind = kind("GRPCAction", "grpc.", &[yes("mode"), yes("port"), yes("service")]);
+pub static GRPC: Kind = kind(
+    "GRPCAction",
+    "grpc.",
+    &[yes("mode"), yes("port"), yes("service")],
+);
 
 /// SleepAction
 pub static SLEEP: Kind = kind("SleepAction", "sleep.", &[yes("seconds")]);
@@ -360,7 +367,11 @@ pub static PORT: Kind = kind(
 );
 
 /// EnvVar
-pub static ENV_VAR: Kind = kind("EnvVar", "env.", &[yes("name"), yes("value"), yes("valueFrom")]);
+pub static ENV_VAR: Kind = kind(
+    "EnvVar",
+    "env.",
+    &[yes("name"), yes("value"), yes("valueFrom")],
+);
 
 /// EnvVarSource
 pub static ENV_VAR_SOURCE: Kind = kind(
@@ -466,14 +477,22 @@ pub static KINDS: [&Kind; 30] = [
     &EXIT_CODES,
 ];
 
-/// The table as the README has it: a row for each type.
+/// The table as the README has it: a row for each type, and one for all those that are honoured as a whole.
 pub fn markdown() -> String {
     let mut text = "| type | honoured | met by the real container | of no matter | refused |\n|---|---|---|---|---|\n".to_owned();
+    let mut whole = Vec::new();
     for kind in KINDS {
         let names = |wanted: fn(&Fate) -> bool| {
             let fields = kind.fields.iter().filter(|field| wanted(&field.fate));
-            fields.map(|field| field.name).collect::<Vec<_>>().join(", ")
+            fields
+                .map(|field| field.name)
+                .collect::<Vec<_>>()
+                .join(", ")
         };
+        if kind.fields.iter().all(|field| field.fate == Fate::Honoured) {
+            whole.push(kind.name);
+            continue;
+        }
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
@@ -484,5 +503,6 @@ pub fn markdown() -> String {
             names(|fate| matches!(fate, Fate::Refused(_))),
         );
     }
+    let _ = writeln!(text, "| {} | all | | | |", whole.join(", "));
     text
 }

@@ -69,8 +69,14 @@ pub(super) fn of_container(container: &Object, pod: &PodIdentity, around: &Aroun
         // The value of a field that the real container meets is looked at for this rule only.
         let is_privileged = spot.inside("privileged").and_then(|spot| spot.flag()) == Some(true);
         if identity.no_new_privileges && (adds_admin || is_privileged) {
-            let what = if is_privileged { "privileged" } else { "the capability SYS_ADMIN" };
-            spot.fault(format!("allowPrivilegeEscalation: false and {what} exclude each other"));
+            let what = if is_privileged {
+                "privileged"
+            } else {
+                "the capability SYS_ADMIN"
+            };
+            spot.fault(format!(
+                "allowPrivilegeEscalation: false and {what} exclude each other"
+            ));
         }
     }
     let uid = identity.uid.unwrap_or(around.uid);
@@ -95,10 +101,14 @@ fn capabilities(context: &Object, identity: &mut Identity) -> bool {
     let (drops_all, mut dropped) = named(&lists.list("drop"));
     added.retain(|number| !dropped.contains(number));
     if adds_all && !drops_all {
-        added = names::all_capabilities().filter(|number| !dropped.contains(number)).collect();
+        added = names::all_capabilities()
+            .filter(|number| !dropped.contains(number))
+            .collect();
     }
     if drops_all {
-        dropped = names::all_capabilities().filter(|number| !added.contains(number)).collect();
+        dropped = names::all_capabilities()
+            .filter(|number| !added.contains(number))
+            .collect();
     }
     let adds_admin = names::capability("SYS_ADMIN").is_some_and(|admin| added.contains(&admin));
     identity.add_capabilities = added;
@@ -127,6 +137,9 @@ fn unknown(name: &str) -> String {
     let bare = name.strip_prefix("CAP_").unwrap_or(name);
     match spelling::nearest(bare, names::capabilities().chain(["ALL"])) {
         Some(meant) => format!("found {}; did you mean {meant}?", quoted(name)),
-        None => format!("{} is no capability; write for example NET_BIND_SERVICE, or ALL", quoted(name)),
+        None => format!(
+            "{} is no capability; write for example NET_BIND_SERVICE, or ALL",
+            quoted(name)
+        ),
     }
 }

@@ -71,7 +71,10 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
         .map(|(spec, name)| (pod::pod(&spec, around, &mut making), name));
     let ((pod, name), passed, mut warnings) = findings.settle(made)?;
     if !passed.is_empty() {
-        warnings.insert(0, format!("left to the real container: {}", passed.join(", ")));
+        warnings.insert(
+            0,
+            format!("left to the real container: {}", passed.join(", ")),
+        );
     }
     Ok(Understood {
         name,
@@ -110,7 +113,9 @@ impl Making {
                 true
             }
             Some(reader) => {
-                let what = format!("{name}: its standard input is empty, for {reader} reads the only one there is");
+                let what = format!(
+                    "{name}: its standard input is empty, for {reader} reads the only one there is"
+                );
                 spot.findings.warn(what);
                 false
             }

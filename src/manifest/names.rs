@@ -69,7 +69,10 @@ pub(super) fn port(name: &str) -> Verdict {
 /// A variable's name: since Kubernetes 1.34 anything that can be printed in ASCII, but for `=`.
 pub(super) fn variable(name: &str) -> Verdict {
     verdict(
-        !name.is_empty() && name.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'='),
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| (b' '..=b'~').contains(&b) && b != b'='),
         "a variable's name has printable ASCII signs without =, at least one",
     )
 }
@@ -151,15 +154,31 @@ mod tests {
     fn the_rules_are_the_api_servers() {
         let long = "a".repeat(64);
         let cases: [(fn(&str) -> Verdict, &[&str], &[&str]); 6] = [
-            (label, &["a", "web-1", "0"], &["", "Web", "-a", "a-", "a.b", "a_b", &long]),
-            (subdomain, &["a.b-c.d", "web"], &["", "a..b", ".a", "A", "a.-b"]),
+            (
+                label,
+                &["a", "web-1", "0"],
+                &["", "Web", "-a", "a-", "a.b", "a_b", &long],
+            ),
+            (
+                subdomain,
+                &["a.b-c.d", "web"],
+                &["", "a..b", ".a", "A", "a.-b"],
+            ),
             (
                 qualified,
                 &["www.example.com/gate-1", "Ready", "a_b.c"],
                 &["", "/a", "a/", "a/b/c", "A/b", "-a", "a b", &long],
             ),
-            (port, &["http", "a1", "p-2"], &["", "8080", "Http", "a--b", "-a", "a-", "abcdefghijklmnop"]),
-            (variable, &["A", "a.b-c", "1", "a b"], &["", "A=B", "ä", "A\n"]),
+            (
+                port,
+                &["http", "a1", "p-2"],
+                &["", "8080", "Http", "a--b", "-a", "a-", "abcdefghijklmnop"],
+            ),
+            (
+                variable,
+                &["A", "a.b-c", "1", "a b"],
+                &["", "A=B", "ä", "A\n"],
+            ),
             (header, &["X-A", "Host"], &["", "X A", "X_A", "X:"]),
         ];
         for (rule, good, bad) in cases {

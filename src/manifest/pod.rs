@@ -18,7 +18,9 @@ const GRACE_SECONDS: i64 = 30;
 /// Reads a PodSpec.
 pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
     let spec = spec.object(&fates::POD_SPEC);
-    let restart = spec.get("restartPolicy").and_then(|spot| spot.one_of(&RESTART_POLICIES));
+    let restart = spec
+        .get("restartPolicy")
+        .and_then(|spot| spot.one_of(&RESTART_POLICIES));
     let grace = spec.number("terminationGracePeriodSeconds", 0..=i64::MAX);
     let says = PodSays {
         restart: restart.unwrap_or(RestartPolicy::Always),
@@ -31,7 +33,9 @@ pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
         containers,
         grace: seconds(says.grace_seconds),
         drain: Duration::ZERO,
-        active_deadline: spec.number("activeDeadlineSeconds", 1..=i32::MAX.into()).map(seconds),
+        active_deadline: spec
+            .number("activeDeadlineSeconds", 1..=i32::MAX.into())
+            .map(seconds),
         readiness_gates: readiness_gates(&spec),
         exit_code_from: None,
         remap_exit: ExitMap::default(),
@@ -54,7 +58,12 @@ fn has_os(spec: &Object) -> bool {
 }
 
 /// Init containers and sidecars in their order, then the main containers in theirs.
-fn containers(spec: &Object, says: &PodSays, around: &Around, making: &mut Making) -> Vec<Container> {
+fn containers(
+    spec: &Object,
+    says: &PodSays,
+    around: &Around,
+    making: &mut Making,
+) -> Vec<Container> {
     let (steps, mains) = (spec.list("initContainers"), spec.list("containers"));
     match spec.required("containers") {
         Some(spot) if mains.is_empty() => spot.fault("is empty; a pod has at least one container"),
@@ -63,7 +72,10 @@ fn containers(spec: &Object, says: &PodSays, around: &Around, making: &mut Makin
     let taker = who_takes_the_command(&steps, &mains, spec, around);
     let mut made: Vec<Container> = Vec::new();
     let mut names: HashMap<&str, ()> = HashMap::new();
-    let entries = steps.iter().map(|spot| (spot, true)).chain(mains.iter().map(|spot| (spot, false)));
+    let entries = steps
+        .iter()
+        .map(|spot| (spot, true))
+        .chain(mains.iter().map(|spot| (spot, false)));
     for (place, (spot, is_init)) in entries.enumerate() {
         let given = match taker == Some(place) {
             true => around.command,
@@ -96,7 +108,8 @@ fn who_takes_the_command(
     match (&lacking[..], around.command.is_empty()) {
         ([], true) => None,
         ([], false) => {
-            let what = "every container has a command, so the words behind the flags would not be run";
+            let what =
+                "every container has a command, so the words behind the flags would not be run";
             spec.spot.fault(what);
             None
         }
@@ -128,11 +141,16 @@ fn who_takes_the_command(
 /// A termination message is a container's if no other entry writes to the same path.
 fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
     let mut writers = HashMap::new();
-    for message in containers.iter().filter_map(|c| c.termination_message.as_ref()) {
+    for message in containers
+        .iter()
+        .filter_map(|c| c.termination_message.as_ref())
+    {
         *writers.entry(message.path.clone()).or_insert(0_u32) += 1;
     }
     for container in containers {
-        let Some(message) = &container.termination_message else { continue };
+        let Some(message) = &container.termination_message else {
+            continue;
+        };
         if writers.get(&message.path) == Some(&1) {
             continue;
         }
@@ -152,7 +170,9 @@ fn readiness_gates(spec: &Object) -> Vec<String> {
     let mut gates: Vec<String> = Vec::new();
     for gate in spec.list("readinessGates") {
         let gate = gate.object(&fates::READINESS_GATE);
-        let Some(spot) = gate.required("conditionType") else { continue };
+        let Some(spot) = gate.required("conditionType") else {
+            continue;
+        };
         let Some(name) = spot.text() else { continue };
         if let Err(rule) = names::qualified(name) {
             spot.fault(format!("found {}; {rule}", quoted(name)));

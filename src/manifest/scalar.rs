@@ -68,8 +68,11 @@ fn is_fraction(word: &str) -> bool {
         return true;
     }
     // Rust's own grammar without its words (`inf`, `nan`), which have no digit.
-    unsigned.bytes().any(|b| b.is_ascii_digit())
-        && unsigned.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b))
+    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && unsigned.bytes().any(|b| b.is_ascii_digit())
+        && unsigned
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b".eE+-".contains(&b))
         && unsigned.parse::<f64>().is_ok()
 }
 

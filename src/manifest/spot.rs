@@ -57,8 +57,13 @@ impl<'t> Spot<'t> {
                 Reading::Text => format!("the text {}", quoted(text)),
             },
         };
-        let is_word = matches!(&self.node.value, Value::Scalar { reading, .. } if *reading != Reading::Null);
-        let advice = if what == "a text" && is_word { "; put it in quotes" } else { "" };
+        let is_word =
+            matches!(&self.node.value, Value::Scalar { reading, .. } if *reading != Reading::Null);
+        let advice = if what == "a text" && is_word {
+            "; put it in quotes"
+        } else {
+            ""
+        };
         self.fault(format!("found {found} where {what} belongs{advice}"));
     }
 
@@ -136,7 +141,11 @@ impl<'t> Spot<'t> {
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(format!("found {}; allowed is {}", quoted(text), known.join(", ")));
+            self.fault(format!(
+                "found {}; allowed is {}",
+                quoted(text),
+                known.join(", ")
+            ));
         }
         found.map(|(_, meaning)| *meaning)
     }
@@ -151,7 +160,12 @@ impl<'t> Spot<'t> {
             path: format!("{}[{place}]", self.path),
             findings: self.findings,
         };
-        items.iter().map(|item| &**item).enumerate().map(spot).collect()
+        items
+            .iter()
+            .map(|item| &**item)
+            .enumerate()
+            .map(spot)
+            .collect()
     }
 
     /// Every field of a map that has texts for values.
@@ -204,6 +218,7 @@ impl<'t> Spot<'t> {
         let mut object = Object {
             spot: self.clone(),
             fields: Vec::new(),
+            misspelt: Vec::new(),
         };
         let Value::Map(entries) = &self.node.value else {
             self.wanted("a map");
@@ -212,7 +227,11 @@ impl<'t> Spot<'t> {
         for (key, node) in entries {
             let spot = self.step(node, &key.name);
             let Some(field) = kind.fields.iter().find(|field| field.name == key.name) else {
-                self.findings.fault(Some(key.at), &self.path, unknown(&key.name, kind));
+                let meant =
+                    spelling::nearest(&key.name, kind.fields.iter().map(|field| field.name));
+                self.findings
+                    .fault(Some(key.at), &self.path, unknown(&key.name, kind, meant));
+                object.misspelt.push(meant);
                 continue;
             };
             if node.is_null() {
@@ -243,12 +262,12 @@ impl<'t> Spot<'t> {
     }
 }
 
-fn unknown(name: &str, kind: &'static Kind) -> String {
-    let names = kind.fields.iter().map(|field| field.name);
-    let guess = match spelling::nearest(name, names.clone()) {
+fn unknown(name: &str, kind: &'static Kind, meant: Option<&str>) -> String {
+    let guess = match meant {
         Some(meant) => format!("did you mean {meant}?"),
         None if kind.fields.len() <= 12 => {
-            format!("it knows {}", names.collect::<Vec<_>>().join(", "))
+            let names: Vec<&str> = kind.fields.iter().map(|field| field.name).collect();
+            format!("it knows {}", names.join(", "))
         }
         None => "nor is there one of a like name".to_owned(),
     };
@@ -259,6 +278,8 @@ fn unknown(name: &str, kind: &'static Kind) -> String {
 pub(super) struct Object<'t> {
     pub spot: Spot<'t>,
     fields: Vec<(&'static Field, Spot<'t>)>,
+    /// Those that it does not know, by what was probably meant: one slip is one fault.
+    misspelt: Vec<Option<&'static str>>,
 }
 
 impl<'t> Object<'t> {
@@ -268,9 +289,9 @@ impl<'t> Object<'t> {
     }
 
     /// A field without which the object means nothing.
-    pub fn required(&self, name: &str) -> Option<&Spot<'t>> {
+    pub fn required(&self, name: &'static str) -> Option<&Spot<'t>> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && !self.misspelt.contains(&Some(name)) {
             self.spot.fault(format!("{name} is missing"));
         }
         found
@@ -302,12 +323,15 @@ impl<'t> Object<'t> {
             .collect();
         match given[..] {
             [name] => Some((name, self.get(name)?)),
+            [] if !self.misspelt.is_empty() => None,
             [] => {
-                self.spot.fault(format!("has none of {}; one is needed", names.join(", ")));
+                self.spot
+                    .fault(format!("has none of {}; one is needed", names.join(", ")));
                 None
             }
             _ => {
-                self.spot.fault(format!("has {}; only one is allowed", given.join(" and ")));
+                self.spot
+                    .fault(format!("has {}; only one is allowed", given.join(" and ")));
                 None
             }
         }

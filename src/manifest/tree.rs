@@ -34,7 +34,10 @@ pub(super) struct Node {
 
 #[derive(Debug)]
 pub(super) enum Value {
-    Scalar { text: String, reading: Reading },
+    Scalar {
+        text: String,
+        reading: Reading,
+    },
     List(Vec<Rc<Node>>),
     /// Each key once, in the order of the text.
     Map(Vec<(Key, Rc<Node>)>),
@@ -289,7 +292,8 @@ impl Map {
             };
             for (key, value) in theirs {
                 if !self.known.contains_key(&key.name) {
-                    self.known.insert(key.name.clone(), (self.entries.len(), None));
+                    self.known
+                        .insert(key.name.clone(), (self.entries.len(), None));
                     self.entries.push((key.clone(), Rc::clone(value)));
                 }
             }
@@ -312,10 +316,15 @@ fn as_key(node: &Node, at: Position) -> Result<Key, Stop> {
 fn meaning(tag: Option<&Tag>, at: Position) -> Result<Option<&str>, Stop> {
     let Some(tag) = tag else { return Ok(None) };
     match tag.core_suffix() {
-        Some(known @ ("str" | "int" | "float" | "bool" | "null" | "seq" | "map")) => Ok(Some(known)),
+        Some(known @ ("str" | "int" | "float" | "bool" | "null" | "seq" | "map")) => {
+            Ok(Some(known))
+        }
         _ => Err((
             at,
-            format!("the tag {} has no meaning in a manifest", quoted(&tag.original())),
+            format!(
+                "the tag {} has no meaning in a manifest",
+                quoted(&tag.original())
+            ),
         )),
     }
 }

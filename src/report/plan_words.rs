@@ -28,7 +28,10 @@ pub fn text(plan: &Plan, name: Option<&str>, warnings: &[String]) -> String {
         }
     }
     for container in containers {
-        let heading: Vec<String> = container[..2].iter().map(|(_, shown)| shown.words()).collect();
+        let heading: Vec<String> = container[..2]
+            .iter()
+            .map(|(_, shown)| shown.words())
+            .collect();
         let _ = writeln!(out, "\n{}", heading.join(" "));
         for (field, shown) in &container[2..] {
             line(&mut out, "  ", field, shown);
@@ -67,7 +70,9 @@ enum Shown {
 impl Shown {
     fn json(self) -> Value {
         let object = |fields: Fields| {
-            let fields = fields.into_iter().map(|(name, shown)| (name.to_owned(), shown.json()));
+            let fields = fields
+                .into_iter()
+                .map(|(name, shown)| (name.to_owned(), shown.json()));
             Value::Object(fields.collect::<Map<String, Value>>())
         };
         match self {
@@ -86,13 +91,25 @@ impl Shown {
             Shown::Text(text) => plain(text),
             Shown::Number(number) => number.to_string(),
             Shown::Flag(flag) => flag.to_string(),
-            Shown::Words(words) => words.iter().map(|word| plain(word)).collect::<Vec<_>>().join(" "),
-            Shown::Texts(texts) => texts.iter().map(|text| plain(text)).collect::<Vec<_>>().join(", "),
-            Shown::Numbers(numbers) => {
-                numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
-            }
+            Shown::Words(words) => words
+                .iter()
+                .map(|word| plain(word))
+                .collect::<Vec<_>>()
+                .join(" "),
+            Shown::Texts(texts) => texts
+                .iter()
+                .map(|text| plain(text))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Shown::Numbers(numbers) => numbers
+                .iter()
+                .map(u64::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             Shown::Fields(fields) => {
-                let fields = fields.iter().map(|(name, shown)| format!("{name} {}", shown.words()));
+                let fields = fields
+                    .iter()
+                    .map(|(name, shown)| format!("{name} {}", shown.words()));
                 fields.collect::<Vec<_>>().join(", ")
             }
             Shown::Containers(_) => String::new(),
@@ -153,7 +170,10 @@ fn described_pod(fields: &mut Fields, plan: &Plan, pod: &Pod) {
     if let Some(id) = pod.exit_code_from {
         put(fields, "exitCodeFrom", pod.container(id).name.as_str());
     }
-    let containers = pod.containers.iter().map(|container| described_container(plan, container));
+    let containers = pod
+        .containers
+        .iter()
+        .map(|container| described_container(plan, container));
     fields.push(("containers", Shown::Containers(containers.collect())));
 }
 
@@ -178,7 +198,10 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
             fields.push((name, described_probe(plan, probe)));
         }
     }
-    for (name, hook) in [("postStart", &container.post_start), ("preStop", &container.pre_stop)] {
+    for (name, hook) in [
+        ("postStart", &container.post_start),
+        ("preStop", &container.pre_stop),
+    ] {
         if let Some(hook) = hook {
             fields.push((name, described_hook(plan, *hook)));
         }
@@ -212,7 +235,10 @@ fn described_program(fields: &mut Fields, program: &Program) {
 }
 
 fn command(program: &Program) -> Shown {
-    let words = program.argv.iter().map(|word| word.to_string_lossy().into_owned());
+    let words = program
+        .argv
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned());
     Shown::Words(words.collect())
 }
 
@@ -227,10 +253,16 @@ fn described_identity(fields: &mut Fields, identity: &Identity) {
         fields.push(("groups", numbers(identity.groups.iter().copied())));
     }
     if !identity.add_capabilities.is_empty() {
-        fields.push(("addsCapabilities", numbers(identity.add_capabilities.iter().copied())));
+        fields.push((
+            "addsCapabilities",
+            numbers(identity.add_capabilities.iter().copied()),
+        ));
     }
     if !identity.drop_capabilities.is_empty() {
-        fields.push(("dropsCapabilities", numbers(identity.drop_capabilities.iter().copied())));
+        fields.push((
+            "dropsCapabilities",
+            numbers(identity.drop_capabilities.iter().copied()),
+        ));
     }
     if identity.no_new_privileges {
         fields.push(("noNewPrivileges", Shown::Flag(true)));
@@ -291,7 +323,12 @@ fn question(check: &Check) -> String {
         NetworkQuestion::Http(get) => {
             let scheme = if get.tls { "https" } else { "http" };
             let slash = if get.path.starts_with('/') { "" } else { "/" };
-            format!("{scheme}://{}:{}{slash}{}", bracketed(&get.host), get.port, get.path)
+            format!(
+                "{scheme}://{}:{}{slash}{}",
+                bracketed(&get.host),
+                get.port,
+                get.path
+            )
         }
         NetworkQuestion::Tcp { host, port } => format!("tcp://{}:{port}", bracketed(host)),
         NetworkQuestion::Grpc {
@@ -314,5 +351,7 @@ fn bracketed(host: &str) -> String {
 }
 
 fn span(span: Duration) -> String {
-    humantime::format_duration(span).to_string().replace(' ', "")
+    humantime::format_duration(span)
+        .to_string()
+        .replace(' ', "")
 }

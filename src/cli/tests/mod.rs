@@ -145,9 +145,11 @@ impl Run {
 }
 
 fn words(program: &Program) -> Vec<&str> {
-    program
-        .argv
-        .iter()
+    words_of(&program.argv)
+}
+
+fn words_of(argv: &[CString]) -> Vec<&str> {
+    argv.iter()
         .map(|word| word.to_str().expect("stories are in UTF-8"))
         .collect()
 }

@@ -24,7 +24,7 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
         ]);
     }
     match native::understand(said, surroundings) {
-        Err(told) => told,
+        Err(refusal) => refusal.told(),
         Ok(understood) => {
             let name = understood.pod.as_deref();
             let plan = &understood.plan;

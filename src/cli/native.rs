@@ -38,7 +38,7 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
                 log: understood.log,
                 warnings: understood.warnings,
             },
-            Err(told) => told,
+            Err(refusal) => refusal.told(),
         },
     }
 }
@@ -56,7 +56,7 @@ pub(super) struct Understood {
 pub(super) fn understand(
     mut said: Gathered,
     surroundings: &Surroundings,
-) -> Result<Understood, Invocation> {
+) -> Result<Understood, Refusal> {
     if said.has(&flags::AS) {
         said.faults
             .push("--as must be the first word after monopod".to_owned());
@@ -74,7 +74,7 @@ pub(super) fn understand(
     pod_form::refuse_its_flags(&mut said);
     let plan = plan(&mut said, surroundings);
     if !said.faults.is_empty() {
-        return Err(usage_error(&said.faults));
+        return Err(Refusal::usage(said.faults));
     }
     Ok(Understood {
         plan,
@@ -84,16 +84,38 @@ pub(super) fn understand(
     })
 }
 
-/// Faults of the own form, a line each. Always as text: whether JSON was asked for may be one of the faults.
-pub(super) fn usage_error(faults: &[String]) -> Invocation {
-    Invocation::Print {
-        text: faults
-            .iter()
-            .map(|fault| format!("monopod: error: {fault}\n"))
-            .collect(),
-        to_stdout: false,
-        code: ExitCode::USAGE,
+/// Why nothing is run.
+pub(super) struct Refusal {
+    pub code: ExitCode,
+    pub faults: Vec<String>,
+}
+
+impl Refusal {
+    /// The command line is wrong.
+    pub fn usage(faults: Vec<String>) -> Refusal {
+        Refusal {
+            code: ExitCode::USAGE,
+            faults,
+        }
     }
+
+    /// A line each. Always as text: whether JSON was asked for may be one of the faults.
+    pub fn told(self) -> Invocation {
+        Invocation::Print {
+            text: self
+                .faults
+                .iter()
+                .map(|fault| format!("monopod: error: {fault}\n"))
+                .collect(),
+            to_stdout: false,
+            code: self.code,
+        }
+    }
+}
+
+/// Faults of the own form's command line.
+pub(super) fn usage_error(faults: &[String]) -> Invocation {
+    Refusal::usage(faults.to_vec()).told()
 }
 
 /// A text that was asked for.

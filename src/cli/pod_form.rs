@@ -5,8 +5,8 @@
 
 use super::flags;
 use super::gather::Gathered;
-use super::native::{self, Understood};
-use super::{Invocation, LogSettings, Surroundings, probe_flag, values};
+use super::native::{self, Refusal, Understood};
+use super::{LogSettings, Surroundings, probe_flag, values};
 use crate::manifest::{self, Around};
 use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub(super) fn understand(
     file: &OsStr,
     log: LogSettings,
     surroundings: &Surroundings,
-) -> Result<Understood, Invocation> {
+) -> Result<Understood, Refusal> {
     for flag in [&flags::INIT, &flags::INIT_RETRIES] {
         if said.last(flag, |_| Ok(())).is_some() {
             let fault = format!(
@@ -45,7 +45,7 @@ pub(super) fn understand(
     let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
     native::stop_times(&mut said, std::time::Duration::MAX);
     if !said.faults.is_empty() {
-        return Err(native::usage_error(&said.faults));
+        return Err(Refusal::usage(said.faults));
     }
     let mut understood = read(
         file,
@@ -75,7 +75,7 @@ pub(super) fn understand(
         }
     }
     if !said.faults.is_empty() {
-        return Err(native::usage_error(&said.faults));
+        return Err(Refusal::usage(said.faults));
     }
     Ok(Understood {
         plan: Plan {
@@ -119,13 +119,13 @@ fn read(
     wanted: Option<&str>,
     command: &[CString],
     surroundings: &Surroundings,
-) -> Result<manifest::Understood, Invocation> {
+) -> Result<manifest::Understood, Refusal> {
     let source = match file.as_bytes() {
         b"-" => "standard input".to_owned(),
         _ => file.to_string_lossy().escape_debug().to_string(),
     };
     let text = (surroundings.read_file)(Path::new(file)).map_err(|error| {
-        refusal(&[format!(
+        refusal(vec![format!(
             "cannot read {source}: {}",
             values::errno_words(&error)
         )])
@@ -142,7 +142,7 @@ fn read(
         command,
         wanted,
     };
-    manifest::read(&text, &around).map_err(|faults| refusal(&faults.lines(&source)))
+    manifest::read(&text, &around).map_err(|faults| refusal(faults.lines(&source)))
 }
 
 fn cut(entry: &CString) -> Option<(&[u8], &[u8])> {
@@ -151,14 +151,10 @@ fn cut(entry: &CString) -> Option<(&[u8], &[u8])> {
     Some((&entry[..at], &entry[at + 1..]))
 }
 
-fn refusal(faults: &[String]) -> Invocation {
-    Invocation::Print {
-        text: faults
-            .iter()
-            .map(|fault| format!("monopod: error: {fault}\n"))
-            .collect(),
-        to_stdout: false,
+fn refusal(faults: Vec<String>) -> Refusal {
+    Refusal {
         code: ExitCode::CONFIG,
+        faults,
     }
 }
 

@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn the_rules_are_the_api_servers() {
         let long = "a".repeat(64);
-        let cases: [(fn(&str) -> Verdict, &[&str], &[&str]); 6] = [
+        type Case<'a> = (fn(&str) -> Verdict, &'a [&'a str], &'a [&'a str]);
+        let cases: [Case; 6] = [
             (
                 label,
                 &["a", "web-1", "0"],

@@ -159,7 +159,7 @@ fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
             spec.spot.findings.warn(format!(
                 "{}: other containers have the same terminationMessagePath {}, so nobody's message is read from it",
                 container.name,
-                message.path.display()
+                quoted(&message.path.to_string_lossy())
             ));
         }
         container.termination_message = None;

@@ -34,10 +34,16 @@ impl<'t> Spot<'t> {
     }
 
     fn step(&self, node: &'t Node, field: &str) -> Spot<'t> {
-        let dot = if self.path.is_empty() { "" } else { "." };
+        // A key that no field of ours has may be anything: `metadata.labels["a b"]`.
+        let is_plain = field.bytes().all(|b| b.is_ascii_alphanumeric());
+        let path = match (is_plain, self.path.is_empty()) {
+            (true, true) => field.to_owned(),
+            (true, false) => format!("{}.{field}", self.path),
+            (false, _) => format!("{}[{}]", self.path, quoted(field)),
+        };
         Spot {
             node,
-            path: format!("{}{dot}{field}", self.path),
+            path,
             findings: self.findings,
         }
     }

@@ -200,6 +200,31 @@ fn s33_and_its_kin_are_refused() {
 }
 
 #[test]
+fn nothing_that_a_terminal_would_obey_is_told() {
+    let evil = "\"\\e[31m\\n\"";
+    for text in [
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{labels: {{{evil}: 1}}, {evil}: 1}}, spec: {{}}}}"
+        ),
+        format!("{{apiVersion: v1, kind: {evil}}}"),
+        format!("{evil}: 1"),
+        format!("{{containers: [{{name: {evil}, command: [a], {evil}: {evil}, stdin: {evil}}}]}}"),
+        format!("a: &{evil} *x"),
+    ] {
+        for fault in faults(&text) {
+            assert!(!fault.contains(char::is_control), "{fault:?}");
+        }
+    }
+    let told = faults(
+        "{apiVersion: v1, kind: Pod, metadata: {labels: {a/b: 1}}, spec: {containers: [{name: a, command: [a]}]}}",
+    );
+    assert!(
+        told[0].contains("metadata.labels[\"a/b\"]: found the number 1"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn s90_a_hook_cannot_sleep_longer_than_the_grace() {
     let fields = "lifecycle: {preStop: {sleep: {seconds: 40}}}";
     assert!(

@@ -67,13 +67,19 @@ fn is_fraction(word: &str) -> bool {
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(word, ".nan" | ".NaN" | ".NAN") {
         return true;
     }
-    // Rust's own grammar without its words (`inf`, `nan`), which have no digit.
-    unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && unsigned.bytes().any(|b| b.is_ascii_digit())
-        && unsigned
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b".eE+-".contains(&b))
-        && unsigned.parse::<f64>().is_ok()
+    let (digits, power) = match unsigned.split_once(['e', 'E']) {
+        Some((digits, power)) => (
+            digits,
+            Some(power.strip_prefix(['-', '+']).unwrap_or(power)),
+        ),
+        None => (unsigned, None),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    is_number(whole)
+        && is_number(part)
+        && !(whole.is_empty() && part.is_empty())
+        && power.is_none_or(|power| !power.is_empty() && is_number(power))
 }
 
 #[cfg(test)]
@@ -107,6 +113,10 @@ mod tests {
             ("1.5", Fraction),
             (".5", Fraction),
             ("1e3", Fraction),
+            ("1.e-3", Fraction),
+            ("1e", Text),
+            ("1e+", Text),
+            ("1e5.5", Text),
             ("-.inf", Fraction),
             (".nan", Fraction),
             ("0888", Fraction),

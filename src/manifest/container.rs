@@ -89,25 +89,25 @@ pub(super) fn container(
     let variables = Variables::read(&entry, around);
     let identity = identity::of_container(&entry, &pod.identity, around);
     let argv = argv(&entry, given, &variables, around);
-    let stdin = entry.flag("stdin") == Some(true);
-    let has_terminal = stdin && entry.flag("tty") == Some(true);
-    if entry.flag("tty") == Some(true) && !stdin {
+    let wants_stdin = entry.flag("stdin") == Some(true);
+    let wants_terminal = entry.flag("tty") == Some(true);
+    if wants_terminal && !wants_stdin {
         spot.findings.passed_over("tty (without stdin)".to_owned());
     }
+    let reads_stdin = wants_stdin && making.takes_stdin(&name, spot);
     let program = Program {
         name: name.clone(),
         argv,
-        placement: if has_terminal {
-            Placement::Session
-        } else {
-            Placement::Alone
+        // A session takes the terminal that standard input is.
+        placement: match reads_stdin && wants_terminal {
+            true => Placement::Session,
+            false => Placement::Alone,
         },
         foreground: false,
         mask: Mask::Empty,
-        stdin: if stdin && making.takes_stdin(&name, spot) {
-            Stdin::Inherited
-        } else {
-            Stdin::Empty
+        stdin: match reads_stdin {
+            true => Stdin::Inherited,
+            false => Stdin::Empty,
         },
         environment: Environment {
             base: around.base.clone(),

@@ -101,7 +101,8 @@ fn who_takes_the_command(
     around: &Around,
 ) -> Option<usize> {
     let lacks = |spot: &&Spot| !spot.has_items("command");
-    for step in steps.iter().filter(lacks) {
+    let is_news = |spot: &&Spot| !spot.misspells("command", &fates::CONTAINER);
+    for step in steps.iter().filter(lacks).filter(is_news) {
         step.fault("command is missing: there is no image here to take one from");
     }
     let lacking: Vec<&Spot> = mains.iter().filter(lacks).collect();
@@ -118,7 +119,7 @@ fn who_takes_the_command(
             Some(steps.len() + place)
         }
         (several, false) => {
-            for spot in several {
+            for spot in several.iter().copied().filter(is_news) {
                 spot.fault(format!(
                     "command is missing, here and in {} more; the command behind -- can stand in for one only",
                     several.len() - 1
@@ -127,7 +128,7 @@ fn who_takes_the_command(
             None
         }
         (several, true) => {
-            for spot in several {
+            for spot in several.iter().copied().filter(is_news) {
                 spot.fault(
                     "command is missing: there is no image here to take one from; say it here, or give the real \
                      container's command behind --",

@@ -206,6 +206,18 @@ impl<'t> Spot<'t> {
         })
     }
 
+    /// Whether it has a key that was probably meant to be this field: then that the field is missing is no news.
+    pub fn misspells(&self, field: &str, kind: &'static Kind) -> bool {
+        let Value::Map(entries) = &self.node.value else {
+            return false;
+        };
+        entries.iter().any(|(key, _)| {
+            let names = kind.fields.iter().map(|field| field.name);
+            let is_known = names.clone().any(|name| name == key.name);
+            !is_known && spelling::nearest(&key.name, names) == Some(field)
+        })
+    }
+
     pub fn value(&self) -> &'t Value {
         &self.node.value
     }

@@ -25,8 +25,6 @@ spec:
             "x:3:18: metadata.name: found \"Web\"; a name has at most 253 lower-case letters, digits, dashes and dots, \
              and each part between dots begins and ends with a letter or digit",
             "x:5:18: spec.restartPolicy: found \"Sometimes\"; allowed is Always, OnFailure, Never",
-            "x:7:5: spec.containers[0]: command is missing: there is no image here to take one from; say it here, or \
-             give the real container's command behind --",
             "x:8:5: spec.containers[0]: \"comand\" is no field of a Container; did you mean command?",
             "x:10:23: spec.containers[0].livenessProbe.httpGet.port: found 0; allowed is 1 to 65535",
             "x:11:11: spec.containers[1].name: another container is named \"web\" too",

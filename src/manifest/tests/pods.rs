@@ -73,7 +73,7 @@ spec:
     terminationMessagePolicy: FallbackToLogsOnError
     stdin: true
     tty: true
-  - {name: other, command: [other], stdin: true}
+  - {name: other, command: [other], stdin: true, tty: true}
 ",
     );
     assert_eq!(understood.name.as_deref(), Some("whole"));
@@ -146,6 +146,7 @@ spec:
     assert_eq!(understood.program("web").stdin, Stdin::Inherited);
     assert_eq!(understood.program("web").placement, Placement::Session);
     assert_eq!(understood.program("other").stdin, Stdin::Empty);
+    assert_eq!(understood.program("other").placement, Placement::Alone);
     assert_eq!(
         understood.warnings,
         ["other: its standard input is empty, for web reads the only one there is"]

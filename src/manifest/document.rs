@@ -8,7 +8,6 @@ use super::fault::{Findings, quoted};
 use super::names;
 use super::spot::Spot;
 use super::tree::{Node, Value};
-use crate::spelling;
 use std::rc::Rc;
 
 /// What makes pods: its kind, its API, the way to its template, and the restart policies that it allows.
@@ -78,70 +77,62 @@ pub(super) fn choose<'t>(
     for document in documents {
         gather(Spot::root(document, findings), &mut candidates, &mut others);
     }
-    let nameless = || match &others[..] {
-        [] if documents.is_empty() => "there is nothing in it".to_owned(),
-        [] => "there is no pod in it".to_owned(),
-        others => format!("there is no pod in it, only {}", others.join(", ")),
-    };
-    let named: Vec<String> = candidates.iter().map(Candidate::described).collect();
-    let chosen = match (candidates.len(), around.wanted) {
-        (0, _) if findings.is_clean() => {
-            findings.fault(
-                None,
-                "",
-                format!(
-                    "{}; monopod runs a Pod, a PodSpec, or the template of a {}",
-                    nameless(),
-                    makers()
-                ),
-            );
-            return None;
+    if candidates.is_empty() && !findings.is_clean() {
+        return None;
+    }
+    match pick(candidates, &others, around.wanted) {
+        Ok(chosen) => chosen.spec(),
+        Err(why) => {
+            findings.fault(None, "", why);
+            None
         }
-        (0, _) => return None,
-        (1, None) => candidates.pop()?,
-        (_, None) => {
-            findings.fault(
-                None,
-                "",
-                format!(
-                    "there are several pods in it; choose one by --pod: {}",
-                    named.join(", ")
-                ),
-            );
-            return None;
-        }
-        (_, Some(wanted)) => {
-            let mut fitting: Vec<Candidate> = candidates
-                .into_iter()
-                .filter(|candidate| candidate.name == Some(wanted))
-                .collect();
-            match fitting.len() {
-                1 => fitting.pop()?,
-                0 => {
-                    findings.fault(
-                        None,
-                        "",
-                        format!(
-                            "no pod is named {}; there is {}",
-                            quoted(wanted),
-                            named.join(", ")
-                        ),
-                    );
-                    return None;
-                }
-                n => {
-                    findings.fault(None, "", format!("{n} pods are named {}", quoted(wanted)));
-                    return None;
-                }
-            }
-        }
-    };
-    chosen.spec()
+    }
 }
 
-fn makers() -> String {
-    let kinds: Vec<&str> = MAKERS[1..].iter().map(|maker| maker.kind).collect();
-    kinds.join(", ")
+/// The candidate of the wanted name, or the only one.
+fn pick<'t>(
+    mut candidates: Vec<Candidate<'t>>,
+    others: &[String],
+    wanted: Option<&str>,
+) -> Result<Candidate<'t>, String> {
+    let all = some_of(candidates.iter().map(Candidate::described));
+    if candidates.is_empty() {
+        let makers = some_of(MAKERS[1..].iter().map(|maker| maker.kind.to_owned()));
+        let only = match others {
+            [] => String::new(),
+            others => format!(", only {}", some_of(others.iter().cloned())),
+        };
+        return Err(format!(
+            "there is no pod in it{only}; monopod runs a Pod, a PodSpec, or the template of a {makers}"
+        ));
+    }
+    if let Some(wanted) = wanted {
+        candidates.retain(|candidate| candidate.name == Some(wanted));
+    }
+    match (candidates.len(), wanted) {
+        (1, _) => Ok(candidates.swap_remove(0)),
+        (_, None) => Err(format!(
+            "there are several pods in it; choose one by --pod: {all}"
+        )),
+        (0, Some(wanted)) => Err(format!(
+            "no pod is named {}; there is {all}",
+            quoted(wanted)
+        )),
+        (n, Some(wanted)) => Err(format!("{n} pods are named {}", quoted(wanted))),
+    }
+}
+
+/// The first ten in words: a file may have thousands.
+fn some_of(items: impl Iterator<Item = String>) -> String {
+    let mut items: Vec<String> = items.collect();
+    let more = items.len().saturating_sub(10);
+    items.truncate(10);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    items.join(", ") + &more
 }
 
 fn gather<'t>(root: Spot<'t>, candidates: &mut Vec<Candidate<'t>>, others: &mut Vec<String>) {
@@ -179,14 +170,18 @@ fn gather<'t>(root: Spot<'t>, candidates: &mut Vec<Candidate<'t>>, others: &mut 
         return;
     }
     let Some(maker) = MAKERS.iter().find(|maker| maker.kind == kind) else {
-        let kinds = MAKERS.iter().map(|maker| maker.kind);
-        match spelling::nearest(kind, kinds)
-            .filter(|meant| meant.len() == kind.len() || meant.eq_ignore_ascii_case(kind))
+        match MAKERS
+            .iter()
+            .find(|maker| maker.kind.eq_ignore_ascii_case(kind))
         {
             Some(meant) => {
-                kind_spot.fault(format!("found {}; did you mean {meant}?", quoted(kind)))
+                kind_spot.fault(format!(
+                    "found {}; did you mean {}?",
+                    quoted(kind),
+                    meant.kind
+                ));
             }
-            None => others.push(kind.chars().filter(|c| !c.is_control()).take(60).collect()),
+            None => others.push(quoted(kind)),
         }
         return;
     };

@@ -129,16 +129,19 @@ fn of_several_pods_one_is_chosen_by_name() {
 #[test]
 fn what_is_no_pod_is_said_to_be_none() {
     for (text, expected) in [
-        ("", "there is nothing in it"),
-        ("# a comment\n---\n", "there is nothing in it"),
+        ("", "there is no pod in it; monopod runs a Pod"),
+        (
+            "# a comment\n---\n",
+            "there is no pod in it; monopod runs a Pod",
+        ),
         (
             "{apiVersion: v1, kind: Service}",
-            "there is no pod in it, only Service",
+            "there is no pod in it, only \"Service\"",
         ),
         ("{apiVersion: v1, kind: pod, spec: {}}", "did you mean Pod?"),
         (
             "{apiVersion: v1, kind: Dployment}",
-            "there is no pod in it, only Dployment",
+            "there is no pod in it, only \"Dployment\"",
         ),
         ("spec: {containers: []}", "kind is missing"),
         ("a: b", "has neither a kind nor containers"),

@@ -49,6 +49,16 @@ fn no_text_crashes_it() {
         ("anchors", repeated("", "- &a x\n")),
         ("documents", repeated("", "---\n")),
         ("small documents", repeated("", "--- a\n")),
+        (
+            "services",
+            "---\nkind: Service\n".repeat(20_000).into_bytes(),
+        ),
+        (
+            "pods",
+            "---\n{apiVersion: v1, kind: Pod}\n"
+                .repeat(15_000)
+                .into_bytes(),
+        ),
         ("a folded block", repeated("a: >\n", "\n\n x\n")),
         ("colons", repeated("", ": ")),
         ("tags", repeated("", "!<a> ")),

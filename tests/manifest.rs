@@ -81,14 +81,20 @@ fn a_hostile_text_is_an_error_within_64_mb() {
         ),
         ("lists", unit("[")),
         ("maps", unit("{\"a\":")),
-        ("items", [b"[".to_vec(), unit("a,")[1..].to_vec()].concat()),
+        ("items", [b"[".to_vec(), unit("a,")[2..].to_vec()].concat()),
         (
             "pairs",
-            [b"[".to_vec(), unit("a: b,")[1..].to_vec()].concat(),
+            [b"[".to_vec(), unit("a: b,")[5..].to_vec()].concat(),
         ),
         ("dashes", unit("- ")),
         ("documents", unit("--- a\n")),
         ("words", unit("a: [b, c]\n")),
+        (
+            "keys",
+            (0..99_000)
+                .flat_map(|i| format!("k{i}: 1\n").into_bytes())
+                .collect(),
+        ),
         (
             "aliases",
             [b"- &a [x, x, x]\n".to_vec(), unit("- *a\n")[15..].to_vec()].concat(),

@@ -24,7 +24,7 @@ fn no_text_crashes_it() {
     let stairs: String = (0..1400)
         .map(|depth| format!("{}a:\n", " ".repeat(depth)))
         .collect();
-    let keys: String = (0..90_000).map(|i| format!("a{i}: 1\n")).collect();
+    let keys: String = (0..95_000).map(|i| format!("a{i}: 1\n")).collect();
     let unknown: String = (0..20_000).map(|i| format!("  x{i}: 1\n")).collect();
     let texts: Vec<(&str, Vec<u8>)> = vec![
         ("deep lists", repeated("", "[")),

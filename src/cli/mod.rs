@@ -1,8 +1,8 @@
 //! Command line and environment to an [`Invocation`]: which of four grammars is meant, and what was asked for in it.
 //!
 //! Pure: everything that it knows comes in through [`Surroundings`], and everything that it finds goes out in the
-//! return value. It never prints, never leaves and never looks at the system; the one file it reads (`--env-file`) it
-//! reads through a function that it was given.
+//! return value. It never prints, never leaves and never looks at the system; the files it reads (`--env-file`,
+//! `-f`) it reads through a function that it was given.
 //!
 //! The grammars are strict in different ways on purpose. The own form collects every fault of the command line before
 //! it speaks. The drop-in names stop at the first fault, as their originals do, because `tini -h -z` is a help text
@@ -13,13 +13,16 @@
 //! neither. Here options end at the first word that is none.
 
 mod catatonit;
+mod check;
 mod drop_in;
 mod dumb_init;
 mod env_file;
 pub mod flags;
 mod gather;
 mod native;
+mod pod_form;
 mod probe;
+mod probe_flag;
 mod tini;
 mod values;
 
@@ -98,10 +101,12 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
     /// All variables of our environment, as `NAME=value`.
     pub all_env: &'a dyn Fn() -> Vec<CString>,
-    /// The contents of a file.
+    /// The contents of a file; `-` is standard input.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// Whether we are PID 1 of our namespace.
     pub is_pid_1: bool,
+    /// Our effective uid, which decides whether a container would run as root.
+    pub uid: u32,
     /// Our pid, which the messages of tini and catatonit carry.
     pub pid: i32,
 }

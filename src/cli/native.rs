@@ -12,7 +12,7 @@ use super::{
     probe_flag, values,
 };
 use crate::plan::{
-    Conduct, Container, Environment, ExitCode, ExitMap, Identity, Mask, Placement, Plan, Pod,
+    Conduct, Container, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement, Plan, Pod,
     Program, ProgramId, Restart, RestartPolicy, Role, Stdin,
 };
 use std::ffi::{CString, OsString};
@@ -195,14 +195,19 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         .collect();
     let name = values::program_name(&argv);
     let main = add(program(name.clone(), argv, Stdin::Inherited, &environment));
+    let pre_stop = said.last(&flags::PRE_STOP, values::command).map(|argv| {
+        let name = format!("pre-stop hook ({})", values::program_name(&argv));
+        add(program(name, argv, Stdin::Empty, &environment))
+    });
     containers.push(Container {
+        pre_stop: pre_stop.map(Hook::Exec),
         stop_signal,
         ..container(name, Role::Main, main)
     });
+    let wishes = probe_flag::wishes(said, &[&flags::POST_START]);
+    // What asks or is told later needs the working directory and the descriptors long after the command was started.
+    let let_go = pre_stop.is_none() && wishes.first().is_none();
     let mut checks = Vec::new();
-    let wishes = probe_flag::wishes(said);
-    // A hook or a probe needs the working directory and the descriptors long after the command was started.
-    let let_go = wishes.first().is_none();
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
     let (grace, drain) = stop_times(said, GRACE);

@@ -37,7 +37,7 @@ pub(super) fn understand(
         .iter()
         .map(|word| values::c_string(word.as_bytes()))
         .collect();
-    let wishes = probe_flag::wishes(&mut said);
+    let wishes = probe_flag::wishes(&mut said, &[&flags::POST_START, &flags::PRE_STOP]);
     let remap_exit = native::remap_exit(&mut said);
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
     let health = said.last(&flags::HEALTH, values::address);

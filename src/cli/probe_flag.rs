@@ -60,8 +60,8 @@ const PROBES: [(&Flag, ProbeKind); 3] = [
     (&flags::READINESS_PROBE, ProbeKind::Readiness),
 ];
 
-/// Reads these flags.
-pub(super) fn wishes(said: &mut Gathered) -> Wishes {
+/// Reads the probes' flags, and those of these hooks.
+pub(super) fn wishes(said: &mut Gathered, hooks: &[&'static Flag]) -> Wishes {
     let mut wishes = Wishes {
         probes: Vec::new(),
         hooks: Vec::new(),
@@ -70,7 +70,7 @@ pub(super) fn wishes(said: &mut Gathered) -> Wishes {
         let wish = said.last(flag, |value| read(value, kind));
         wishes.probes.extend(wish.map(|wish| (flag, kind, wish)));
     }
-    for flag in [&flags::POST_START, &flags::PRE_STOP] {
+    for flag in hooks.iter().copied() {
         let command = said.last(flag, values::command);
         wishes.hooks.extend(command.map(|argv| (flag, argv)));
     }
@@ -108,7 +108,7 @@ impl Wishes {
             ));
         };
         let like = programs[container.program.0].clone();
-        let add = |what: &str, argv: Vec<CString>, programs: &mut Vec<Program>| {
+        let mut add = |what: &str, argv: Vec<CString>| {
             programs.push(Program {
                 name: format!("{what} of {}", like.name),
                 argv,
@@ -122,7 +122,7 @@ impl Wishes {
         };
         for (_, kind, wish) in self.probes {
             let handler = match wish.target {
-                Target::Exec(argv) => Handler::Exec(add(api_name(kind), argv, programs)),
+                Target::Exec(argv) => Handler::Exec(add(api_name(kind), argv)),
                 Target::Ask(question) => {
                     checks.push(Check {
                         question,
@@ -139,37 +139,15 @@ impl Wishes {
                 ProbeKind::Readiness => container.readiness_probe = probe,
             }
         }
-        let alone = !container.kills_its_tree;
         for (flag, argv) in self.hooks {
-            let is_pre_stop = flag.name == flags::PRE_STOP.name;
-            let word = if is_pre_stop { "preStop" } else { "postStart" };
-            let hook = Some(Hook::Exec(match alone {
-                true => add_beside(&like, flag.name, argv, programs),
-                false => add(word, argv, programs),
-            }));
-            match is_pre_stop {
-                true => container.pre_stop = hook,
-                false => container.post_start = hook,
+            if flag.name == flags::PRE_STOP.name {
+                container.pre_stop = Some(Hook::Exec(add("preStop", argv)));
+            } else {
+                container.post_start = Some(Hook::Exec(add("postStart", argv)));
             }
         }
         Ok(())
     }
-}
-
-/// A hook of a command alone: in the command's manner, and what it says is for people to see.
-fn add_beside(
-    like: &Program,
-    what: &str,
-    argv: Vec<CString>,
-    programs: &mut Vec<Program>,
-) -> ProgramId {
-    programs.push(Program {
-        name: format!("{what} hook ({})", values::program_name(&argv)),
-        argv,
-        stdin: Stdin::Empty,
-        ..like.clone()
-    });
-    ProgramId(programs.len() - 1)
 }
 
 impl Numbers {

@@ -1,8 +1,8 @@
 //! Probes and hooks from flags.
 
 use super::super::probe_flag::{Target, Wish, read};
-use super::words_of;
-use crate::plan::{HttpGet, NetworkQuestion, ProbeKind};
+use super::{EMPTY, words, words_of};
+use crate::plan::{CheckId, Handler, Hook, HttpGet, NetworkQuestion, ProbeKind};
 use std::ffi::OsStr;
 
 fn ready(value: &str) -> Result<Wish, String> {
@@ -140,4 +140,27 @@ fn s33_only_readiness_may_ask_for_several_successes() {
     for kind in [ProbeKind::Liveness, ProbeKind::Startup] {
         assert!(read(OsStr::new(":80,successes=2"), kind).is_err());
     }
+}
+
+#[test]
+fn a_command_alone_has_probes_and_hooks_too() {
+    let run = EMPTY.run(&[
+        "monopod",
+        "--readiness-probe=:80/x,period=2",
+        "--liveness-probe=exec:ask me",
+        "--post-start=hello",
+        "app",
+    ]);
+    let main = run.main();
+    assert_eq!(run.command(), ["app"]);
+    let readiness = main.readiness_probe.as_ref().expect("there is one");
+    assert_eq!(readiness.handler, Handler::Ask(CheckId(0)));
+    assert_eq!(run.plan.checks.len(), 1);
+    let liveness = main.liveness_probe.as_ref().expect("there is one");
+    let Handler::Exec(id) = liveness.handler else {
+        panic!("{liveness:?}")
+    };
+    assert_eq!(words(run.plan.program(id)), ["ask", "me"]);
+    assert!(matches!(main.post_start, Some(Hook::Exec(_))));
+    assert!(!run.plan.let_go, "its working directory is needed again");
 }

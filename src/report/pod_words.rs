@@ -22,8 +22,8 @@ pub fn level(happening: &Happening, plan: &Plan) -> Level {
         | Happening::HookOverran(_)
         | Happening::HookFellBack(..)
         | Happening::ExceededGrace(_)
+        | Happening::BackingOff(..)
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
-        Happening::BackingOff(_, rest) if !rest.is_zero() => Level::Warn,
         Happening::ContainerEnded(id, end, false) => match end {
             Ending::Killed(signal) if is_trouble(*signal) => Level::Warn,
             // What is never restarted hands its code on, and that says it.
@@ -100,7 +100,7 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::StartedUp(id) => format!("{} has started up", name(id)),
         Happening::InitFailed(id, end) => {
             format!(
-                "{} {}; the main containers are not started",
+                "{} {}; what comes after it is not started",
                 name(id),
                 ending(*end)
             )

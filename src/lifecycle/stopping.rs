@@ -131,6 +131,8 @@ impl Stop {
         leftovers: &mut Leftovers,
         desk: &mut Desk,
     ) {
+        // Another cause that joined in this turn may have left the hook no time.
+        self.lapse(now, id, leftovers, desk);
         if let Stage::Hook(call) = &mut self.stage {
             call.settle(now, id, leftovers, desk);
             if call.succeeded().is_some() {

@@ -10,7 +10,7 @@ use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
     Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program, ProgramId,
-    Retries, Signal, Stdin,
+    Retries, Serving, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -151,6 +151,7 @@ fn live(script: &str) -> ExitCode {
         }],
         conduct: Conduct::Lifecycle(conduct.clone()),
         health: None,
+        serving: Serving::default(),
         subreaper: true,
         parent_death_signal: None,
         checks: Vec::new(),

@@ -158,6 +158,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
             remap_exit,
         }),
         health: said.last(&flags::HEALTH, values::address),
+        serving: serving(said),
         subreaper: true,
         parent_death_signal: None,
         // A hook needs the working directory and the descriptors long after the command was started.

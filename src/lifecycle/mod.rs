@@ -81,7 +81,7 @@ impl Pod {
             ids: RunIds::default(),
             steps: Steps::new(conduct.steps.clone(), conduct.step_retries),
             phase: Phase::Init,
-            attendant: Attendant::new(plan.health.is_some()),
+            attendant: Attendant::new(plan.is_served()),
             started: false,
             signals: Signals::default(),
         }

@@ -116,14 +116,14 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
     }
 }
 
-fn name(id: ContainerId, plan: &Plan) -> String {
+pub(super) fn name(id: ContainerId, plan: &Plan) -> String {
     match &plan.conduct {
         Conduct::Pod(pod) => pod.container(id).name.clone(),
         _ => format!("container {}", id.0),
     }
 }
 
-fn file(id: ContainerId, plan: &Plan) -> String {
+pub(super) fn file(id: ContainerId, plan: &Plan) -> String {
     match &plan.conduct {
         Conduct::Pod(pod) => plan
             .program(pod.container(id).program)

@@ -169,7 +169,7 @@ pub(super) fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Stdin,
+        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving, Stdin,
         Target,
     };
 
@@ -198,6 +198,7 @@ mod tests {
                 remap_exit: ExitMap::default(),
             }),
             health: None,
+            serving: Serving::default(),
             subreaper: true,
             parent_death_signal: None,
             let_go: true,

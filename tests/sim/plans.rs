@@ -6,7 +6,7 @@ use monopod::machine::Machine;
 use monopod::passthrough;
 use monopod::plan::{
     Conduct, Environment, ExitMap, HealthAddress, Identity, Lifecycle, Mask, Passthrough,
-    Placement, Plan, Program, ProgramId, Retries, Stdin, Target,
+    Placement, Plan, Program, ProgramId, Retries, Serving, Stdin, Target,
 };
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub fn plan(names: &[&str], conduct: Conduct, health: bool) -> Plan {
         checks: Vec::new(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
+        serving: Serving::default(),
         subreaper: true,
         parent_death_signal: None,
         let_go: true,

@@ -120,6 +120,20 @@ pub static HEALTH: Flag = takes(
     "MONOPOD_HEALTH",
     "serve /livez, /readyz, /startupz and /healthz here (nowhere)",
 );
+/// `--control PATH`
+pub static CONTROL: Flag = takes(
+    "control",
+    "PATH",
+    "MONOPOD_CONTROL",
+    "the socket of monopod status, or none (with --health: /run/monopod/control.sock)",
+);
+/// `--livez-includes WHAT`
+pub static LIVEZ_INCLUDES: Flag = takes(
+    "livez-includes",
+    "WHAT",
+    "MONOPOD_LIVEZ_INCLUDES",
+    "crash-loops[=N]: fail /livez while one rests after N (5) restarts",
+);
 /// `--log-level LEVEL`
 pub static LOG_LEVEL: Flag = takes(
     "log-level",
@@ -155,13 +169,33 @@ pub static PROBE_HEALTH: Flag = takes(
     "MONOPOD_HEALTH",
     "where the monopod to ask listens",
 );
+/// Where the control socket is unless somebody says otherwise.
+pub const CONTROL_PATH: &str = "/run/monopod/control.sock";
+/// `--control PATH` of `monopod status` and its like: the same variable, so that one setting tells both where to meet.
+pub static ASK_CONTROL: Flag = takes(
+    "control",
+    "PATH",
+    "MONOPOD_CONTROL",
+    "the socket of the monopod to ask (/run/monopod/control.sock)",
+);
+/// `-o FORMAT` of `monopod status`.
+pub static OUTPUT: Flag = Flag {
+    name: "output",
+    short: Some('o'),
+    placeholder: Some("FORMAT"),
+    help: "wide, json or yaml (a table)",
+    variable: None,
+    repeatable: false,
+};
+/// `-w` of `monopod status` and `monopod events`.
+pub static WATCH: Flag = asks("watch", 'w', "go on and tell what changes");
 /// `--help`
 pub static HELP: Flag = asks("help", 'h', "print this and leave");
 /// `--version`
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 14] = [
+pub static RUN: [&Flag; 16] = [
     &INIT,
     &INIT_RETRIES,
     &ENV_FILE,
@@ -171,6 +205,8 @@ pub static RUN: [&Flag; 14] = [
     &PRE_STOP,
     &REMAP_EXIT,
     &HEALTH,
+    &CONTROL,
+    &LIVEZ_INCLUDES,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &AS,
@@ -180,6 +216,9 @@ pub static RUN: [&Flag; 14] = [
 
 /// The flags of `monopod probe`, in the order of the help text.
 pub static PROBE: [&Flag; 3] = [&PROBE_HEALTH, &PROBE_TIMEOUT, &HELP];
+
+/// The flags of `monopod status` and its like, in the order of the help text.
+pub static ASK: [&Flag; 4] = [&ASK_CONTROL, &OUTPUT, &WATCH, &HELP];
 
 /// The flags of one grammar.
 pub type Table = &'static [&'static Flag];
@@ -252,7 +291,7 @@ mod tests {
 
     #[test]
     fn no_name_or_letter_is_taken_twice() {
-        for table in [&RUN[..], &PROBE[..]] {
+        for table in [&RUN[..], &PROBE[..], &ASK[..]] {
             for (i, flag) in table.iter().enumerate() {
                 for other in &table[..i] {
                     assert_ne!(flag.name, other.name);

@@ -13,6 +13,7 @@
 //! neither. Here options end at the first word that is none.
 
 mod catatonit;
+mod control;
 mod drop_in;
 mod dumb_init;
 mod env_file;
@@ -27,7 +28,7 @@ use crate::plan::{ExitCode, HealthAddress, Plan};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What was asked for.
@@ -53,6 +54,8 @@ pub enum Invocation {
     },
     /// `monopod probe`: ask a running monopod.
     Probe(ProbeRequest),
+    /// `monopod status` and its like: ask a running monopod by its control socket.
+    Control(ControlRequest),
 }
 
 /// How to speak.
@@ -88,6 +91,73 @@ pub struct ProbeRequest {
     pub at: HealthAddress,
     /// No answer after this long is a failure. Never zero.
     pub timeout: Duration,
+}
+
+/// A question or a command to a running monopod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlRequest {
+    /// Its control socket.
+    pub path: PathBuf,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked by the control socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The pod and its containers.
+    Status {
+        /// In which form.
+        output: Output,
+        /// Again whenever something has changed.
+        watch: bool,
+    },
+    /// The pod, or a container, at length.
+    Describe {
+        /// The container.
+        name: Option<String>,
+    },
+    /// The events.
+    Events {
+        /// And those that come.
+        watch: bool,
+    },
+    /// Set a readiness gate.
+    Gate {
+        /// Its condition type.
+        gate: String,
+        /// To this.
+        value: bool,
+    },
+    /// Restart a container.
+    Restart {
+        /// The container.
+        name: String,
+    },
+    /// Send a signal.
+    Signal {
+        /// To this container.
+        name: String,
+        /// As it was spelt; it is a signal.
+        signal: String,
+    },
+    /// Stop the pod.
+    Stop,
+    /// The life so far as SVG.
+    Timeline,
+}
+
+/// The forms of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Columns.
+    Table,
+    /// More columns.
+    Wide,
+    /// The API's JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
 }
 
 /// All that `main` knows and this room does not.

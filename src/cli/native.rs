@@ -1,14 +1,17 @@
 //! The own form: `monopod [flags] [--] COMMAND...`.
 //!
 //! Every flag fills in one place of the plan and nothing else; what is wrong is collected and told at once. The
-//! subcommand `probe` is one only as the very first word, so `monopod -- probe` runs a program of that name.
+//! subcommands (`probe`, `status`, ...) are such only as the very first word, so `monopod -- probe` runs a program of that
+//! name.
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
-use super::{Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, probe, values};
+use super::{
+    Invocation, LogSettings, Surroundings, VERSION, Voice, control, env_file, probe, values,
+};
 use crate::plan::{
-    Conduct, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program,
-    ProgramId, Retries, Stdin,
+    Conduct, Control, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan,
+    Program, ProgramId, Retries, Serving, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +27,11 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
         && first == "probe"
     {
         return probe::parse(rest, surroundings);
+    }
+    if let [first, rest @ ..] = words
+        && control::is_verb(first)
+    {
+        return control::parse(first, rest, surroundings);
     }
     let mut said = gather(words, &flags::RUN, Flags::First, surroundings.env);
     match said.asked {
@@ -84,14 +92,17 @@ Usage: monopod [flags] [--] COMMAND...
        monopod probe live|ready|startup [flags]
        monopod --as NAME [that program's options] COMMAND...
 
+To a running monopod, as the very first word:
+{}
 Flags end at the first word that is none. A flag beats its variable, and the last of several beats the others unless
 they add up; a variable for one that adds up holds one value a line.
 
 {}
 DUR is 30s, 1m 30s, 500ms or a number of seconds. CMD is split into words as a shell would, and run without one.
 ADDR:PORT is :9110 or 9110 (every address), 127.0.0.1:9110, [::1]:9110 or localhost:9110.
-To run a program named probe, write monopod -- probe.
+To run a program named probe, status or the like, write monopod -- probe.
 ",
+        control::usage(),
         flags::describe(&flags::RUN)
     )
 }
@@ -144,6 +155,8 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     for (from, to) in said.every(&flags::REMAP_EXIT, values::exit_pair) {
         remap_exit.insert(from, to);
     }
+    let health = said.last(&flags::HEALTH, values::address);
+    let serving = serving(said, health.is_some());
     Plan {
         conduct: Conduct::Lifecycle(Lifecycle {
             steps,
@@ -157,8 +170,8 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
             stop_signal: said.last(&flags::STOP_SIGNAL, values::stop_signal),
             remap_exit,
         }),
-        health: said.last(&flags::HEALTH, values::address),
-        serving: serving(said),
+        health,
+        serving,
         subreaper: true,
         parent_death_signal: None,
         // A hook needs the working directory and the descriptors long after the command was started.
@@ -180,6 +193,22 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
         working_dir: None,
         identity: Identity::default(),
         kept_output: false,
+    }
+}
+
+/// Where nothing is served, nobody misses the control socket: it would cost a command that needs no helper a process. With
+/// a port it is there if it can be had.
+fn serving(said: &mut Gathered, by_default: bool) -> Serving {
+    let control = match said.last(&flags::CONTROL, values::control_path) {
+        Some(asked) => asked.map(|path| Control { path, missed: true }),
+        None => by_default.then(|| Control {
+            path: flags::CONTROL_PATH.into(),
+            missed: false,
+        }),
+    };
+    Serving {
+        control,
+        crash_loops: said.last(&flags::LIVEZ_INCLUDES, values::livez_includes),
     }
 }
 

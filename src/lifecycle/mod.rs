@@ -16,7 +16,10 @@ mod sweep;
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 
-use crate::machine::{Action, Ending, Fact, Happening, Machine, RunId, RunIds, Sender, Status};
+use crate::machine::{
+    self, Action, Condition, ContainerState, ContainerStatus, Ending, Fact, Happening, Machine,
+    PodStatus, RunId, RunIds, Sender, Status, Termination, WaitingReason,
+};
 use crate::plan::{ExitCode, Lifecycle, Plan, ProgramId, Signal, Target};
 use crate::time::Time;
 use attendant::Attendant;
@@ -376,6 +379,69 @@ impl Machine for Pod {
             started: self.started,
             running,
             stopping,
+        }
+    }
+
+    fn pod_status(&self) -> PodStatus {
+        let status = self.status();
+        let waits = ContainerStatus {
+            state: ContainerState::Waiting(WaitingReason::Initial),
+            last: None,
+            restarts: 0,
+            ready: false,
+            started: false,
+            live: true,
+            last_start: None,
+        };
+        let ended = |ready| ContainerStatus {
+            state: ContainerState::Terminated(Termination {
+                ending: Ending::Exited(ExitCode::SUCCESS),
+                unstartable: false,
+                started_at: Time::START,
+                finished_at: Time::START,
+            }),
+            ready,
+            ..waits
+        };
+        let steps = (0..status.steps).map(|step| match step < status.steps_done {
+            true => ended(true),
+            false => waits,
+        });
+        let main = match (status.started, status.running) {
+            (false, _) => waits,
+            (true, false) => ContainerStatus {
+                started: true,
+                ..ended(false)
+            },
+            (true, true) => ContainerStatus {
+                state: ContainerState::Running(Time::START),
+                ready: true,
+                started: true,
+                ..waits
+            },
+        };
+        let condition = |holds| Condition {
+            holds,
+            ..Condition::default()
+        };
+        let serves = condition(status.started && status.running);
+        let initialized = condition(status.steps == status.steps_done);
+        PodStatus {
+            phase: if status.started {
+                machine::Phase::Running
+            } else {
+                machine::Phase::Pending
+            },
+            stopping_since: status.stopping.then_some(Time::START),
+            conditions: [
+                condition(true),
+                condition(true),
+                initialized,
+                serves,
+                serves,
+            ],
+            containers: steps.chain([main]).collect(),
+            ..PodStatus::default()
         }
     }
 }

@@ -12,6 +12,7 @@
 use super::clock::Clock;
 use super::guests::Guests;
 use super::perform::Performed;
+use super::reception::Reception;
 use super::runs::{Exec, Runs};
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
@@ -19,8 +20,10 @@ use super::tty::Terminal;
 use super::{reap, wait};
 use crate::descriptors;
 use crate::machine::{Fact, Machine};
-use crate::net::{self, Link};
+use crate::net::control::Control;
+use crate::net::{self, Link, Served};
 use crate::plan::{ExitCode, Plan};
+use crate::time::Time;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -36,12 +39,12 @@ pub struct Core<'a> {
     terminal: Terminal,
     clock: Clock,
     listener: Option<OwnedFd>,
+    control: Option<Control>,
+    pub(super) reception: Option<Reception>,
     /// More children have ended than one turn collects.
     more_ended: bool,
     /// The signals of this turn.
     records: Vec<Record>,
-    /// The helper's questions of this turn.
-    questions: Vec<u32>,
     /// Helpers that hung up and could not be collected yet.
     dying: Vec<i32>,
     /// How long to sleep at most while there are such.
@@ -63,8 +66,13 @@ pub struct Helper {
 }
 
 impl<'a> Core<'a> {
-    /// A core that has not begun. `listener` is where the helper is to serve.
-    pub fn new(plan: &'a Plan, inbox: &'a Inbox, listener: Option<OwnedFd>) -> Core<'a> {
+    /// A core that has not begun. `listener` and `control` are where the helper is to serve.
+    pub fn new(
+        plan: &'a Plan,
+        inbox: &'a Inbox,
+        listener: Option<OwnedFd>,
+        control: Option<Control>,
+    ) -> Core<'a> {
         let own_pid = nix::unistd::getpid().as_raw();
         Core {
             plan,
@@ -76,9 +84,10 @@ impl<'a> Core<'a> {
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
+            control,
+            reception: plan.is_served().then(|| Reception::new(plan)),
             more_ended: false,
             records: Vec::new(),
-            questions: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
         }
@@ -96,7 +105,13 @@ impl<'a> Core<'a> {
         let now = self.clock.now();
         loop {
             let mut news = Vec::new();
+            if let Some(reception) = &mut self.reception {
+                reception.hear(now, &facts);
+            }
             for action in machine.step(now, &facts) {
+                if let Some(reception) = &mut self.reception {
+                    reception.act(now, &action, self.plan);
+                }
                 match self.perform(action) {
                     Performed::News(fact) => news.push(fact),
                     Performed::Quietly => {}
@@ -114,7 +129,7 @@ impl<'a> Core<'a> {
             facts = news;
         }
         self.runs.turn_over();
-        self.answer(machine);
+        self.answer(machine, now);
         None
     }
 
@@ -200,6 +215,7 @@ impl<'a> Core<'a> {
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
         own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
+        own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
         own.extend(self.terminal.descriptor());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
@@ -207,10 +223,16 @@ impl<'a> Core<'a> {
     }
 
     pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {
-        let Some(listener) = &self.listener else {
+        if !self.plan.is_served() {
             return Ok(());
+        }
+        let served = Served {
+            health: self.listener.as_ref().map(AsFd::as_fd),
+            control: self.control.as_ref().map(AsFd::as_fd),
+            plan: self.plan,
+            start: self.clock.wall_clock_at_start(),
         };
-        let (pid, link) = net::fork_helper(listener.as_fd(), self.own_pid)?;
+        let (pid, link) = net::fork_helper(served, self.own_pid)?;
         self.helper = Some(Helper { pid, link });
         Ok(())
     }
@@ -222,28 +244,34 @@ impl<'a> Core<'a> {
                 .extend(self.helper.take().map(|helper| helper.pid));
             self.dying.drain(..).for_each(net::end);
         }
+        if let Some(control) = &self.control {
+            control.remove();
+        }
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
         self.dying.retain(|pid| !net::collect(*pid));
         let Some(helper) = &self.helper else { return };
-        let heard = helper.link.questions();
-        self.questions.extend(heard.questions);
+        let heard = helper.link.hear();
+        if let Some(reception) = &mut self.reception {
+            reception.take(heard.questions, heard.orders, facts);
+        }
         if heard.lost {
             self.dying
                 .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
             self.dying_rest = FIRST_DYING_REST;
             self.helper = None;
-            self.questions.clear();
+            if let Some(reception) = &mut self.reception {
+                reception.forget();
+            }
             facts.push(Fact::HelperLost);
         }
     }
 
     /// After the turn, so that the answer knows all that the turn brought.
-    fn answer(&mut self, machine: &dyn Machine) {
-        let Some(helper) = &self.helper else { return };
-        for number in self.questions.drain(..) {
-            helper.link.answer(number, machine.status());
+    fn answer(&mut self, machine: &dyn Machine, now: Time) {
+        if let (Some(helper), Some(reception)) = (&self.helper, &mut self.reception) {
+            reception.answer(&helper.link, now, &|| machine.pod_status());
         }
     }
 

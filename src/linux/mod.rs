@@ -11,6 +11,7 @@ mod guests;
 mod log;
 mod perform;
 mod reap;
+mod reception;
 mod runs;
 mod signals;
 mod spawn;
@@ -25,6 +26,7 @@ pub use standard::{Stderr, fill_holes};
 use self::core::Core;
 use crate::lifecycle::Aftermath;
 use crate::machine::Machine;
+use crate::net::control::Control;
 use crate::plan::{Conduct, ExitCode, Plan, Signal};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
@@ -43,8 +45,9 @@ pub fn run(
     machine: Box<dyn Machine>,
     inbox: &Inbox,
     listener: Option<OwnedFd>,
+    control: Option<Control>,
 ) -> ExitCode {
-    let mut core = Core::new(plan, inbox, listener);
+    let mut core = Core::new(plan, inbox, listener, control);
     let mut machine = machine;
     let (mut first, mut had_bug) = (true, false);
     loop {

@@ -1,17 +1,20 @@
 //! The core's end of the line to the helper.
 //!
 //! Part of PID 1: it never blocks, allocates a handful of bytes at most and trusts nothing that it reads. The helper may
-//! have been taken over by whoever talks to it; the worst that it can say is "what is the status?".
+//! have been taken over by whoever talks to it; the worst that it can say is what a person at the control socket may.
 
-use super::wire::{Answer, Question};
-use crate::machine::Status;
+use super::wire::Question;
+use super::wire::command::{HeardOrder, Order};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Questions read in one call. An honest helper has one on its way; a mad one shall not keep the core from its other
-/// work, and what is left over is heard in the next turn.
-const QUESTIONS_PER_CALL: usize = 4;
+/// Messages read in one call. An honest helper has one question on its way; a mad one shall not keep the core from its
+/// other work, and what is left over is heard in the next turn.
+const MESSAGES_PER_CALL: usize = 4;
+
+/// No message from a helper is longer.
+const LONGEST: usize = 16;
 
 /// The core's end.
 #[derive(Debug)]
@@ -22,8 +25,10 @@ pub struct Link {
 /// What was to be heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// The numbers of the questions; answer each with [`Link::answer`].
-    pub questions: Vec<u32>,
+    /// Questions; each is answered by [`tell`](super::tell::tell).
+    pub questions: Vec<Question>,
+    /// Commands; each is confirmed by [`Link::confirm`].
+    pub orders: Vec<Order>,
     /// The helper has hung up; [collect](super::collect) it and drop the link.
     pub lost: bool,
 }
@@ -43,19 +48,21 @@ impl Link {
     /// Reads what has arrived. To be called when the descriptor is readable or hung up.
     ///
     /// An empty message cannot be told from the end of the line, so a helper that sends one is given up: ours does not.
-    pub fn questions(&self) -> Heard {
+    pub fn hear(&self) -> Heard {
         let mut heard = Heard::default();
-        // One byte more than a question, so that a longer message is not cut down to a valid one.
-        let mut bytes = [0; Question::SIZE + 1];
-        for _ in 0..QUESTIONS_PER_CALL {
+        // One byte more than any message, so that a longer one is not cut down to a valid one.
+        let mut bytes = [0; LONGEST + 1];
+        for _ in 0..MESSAGES_PER_CALL {
             match recv(self.fd.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Ok(0) => {
                     heard.lost = true;
                     break;
                 }
-                Ok(length) => heard
-                    .questions
-                    .extend(Question::from_bytes(&bytes[..length]).map(|question| question.number)),
+                Ok(length) => {
+                    let message = &bytes[..length];
+                    heard.questions.extend(Question::from_bytes(message));
+                    heard.orders.extend(Order::from_bytes(message));
+                }
                 Err(Errno::EAGAIN | Errno::EINTR) => break,
                 // ECONNRESET when the helper died with our answer unread. Whatever else it is, the line is of no use.
                 Err(_) => {
@@ -67,17 +74,15 @@ impl Link {
         heard
     }
 
-    /// Answers a question with the status of this moment.
-    ///
-    /// An answer that cannot be sent at once is dropped. That is right: the helper waits for an answer only so long,
-    /// then says 503 by itself and asks again, while a core that waited for its helper could be stopped by it.
-    pub fn answer(&self, number: u32, status: Status) {
-        let bytes = Answer { number, status }.to_bytes();
-        let _ = send(
-            self.fd.as_raw_fd(),
-            &bytes,
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
-        );
+    /// Says that the machine has heard the order with this number.
+    pub fn confirm(&self, number: u32) {
+        self.send(&HeardOrder { number }.to_bytes());
+    }
+
+    /// Sends a message if that can be done at once, and says whether it could.
+    pub fn send(&self, message: &[u8]) -> bool {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.fd.as_raw_fd(), message, flags).is_ok()
     }
 }
 
@@ -90,27 +95,41 @@ impl AsFd for Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Command;
+    use crate::report::route::Wants;
+
+    const QUESTION: Question = Question {
+        number: 9,
+        part: Wants::STATUS,
+        from: 0,
+    };
 
     fn say(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
         send(fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
     }
 
     #[test]
-    fn questions_come_through_and_anything_else_is_nothing() {
+    fn questions_and_orders_come_through_and_anything_else_is_nothing() {
         let (link, helper) = pair().unwrap();
-        assert_eq!(link.questions(), Heard::default());
+        assert_eq!(link.hear(), Heard::default());
+        let order = Order {
+            number: 3,
+            command: Command::Stop,
+        };
         say(&helper, b"?").unwrap();
-        say(&helper, b"?1234567890").unwrap();
-        say(&helper, &Question { number: 9 }.to_bytes()).unwrap();
-        let heard = link.questions();
-        assert_eq!((heard.questions, heard.lost), (vec![9], false));
+        say(&helper, b"?12345678901234567890").unwrap();
+        say(&helper, &QUESTION.to_bytes()).unwrap();
+        say(&helper, &order.to_bytes()).unwrap();
+        let heard = link.hear();
+        assert_eq!(heard.questions, [QUESTION]);
+        assert_eq!((heard.orders, heard.lost), (vec![order], false));
     }
 
     #[test]
     fn a_mad_helper_is_heard_only_a_little_at_a_time() {
         let (link, helper) = pair().unwrap();
-        while say(&helper, &Question { number: 1 }.to_bytes()).is_ok() {}
-        assert_eq!(link.questions().questions.len(), QUESTIONS_PER_CALL);
+        while say(&helper, &QUESTION.to_bytes()).is_ok() {}
+        assert_eq!(link.hear().questions.len(), MESSAGES_PER_CALL);
     }
 
     #[test]
@@ -118,17 +137,18 @@ mod tests {
         let (link, _helper) = pair().unwrap();
         // More than any socket buffer holds: this test ends, or the core would hang.
         for number in 0..100_000 {
-            link.answer(number, Status::default());
+            link.confirm(number);
         }
+        assert!(!link.send(b"!"));
     }
 
     #[test]
     fn a_helper_that_hung_up_is_lost_even_with_an_answer_unread() {
         let (link, helper) = pair().unwrap();
-        link.answer(1, Status::default());
+        link.confirm(1);
         drop(helper);
-        assert!(link.questions().lost);
-        assert!(link.questions().lost);
-        link.answer(2, Status::default());
+        assert!(link.hear().lost);
+        assert!(link.hear().lost);
+        link.confirm(2);
     }
 }

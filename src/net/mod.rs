@@ -4,10 +4,10 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | [`listen`], [`link`], this file's [`fork_helper`] and [`collect`] | open the port, read five bytes at a time, never block |
-//! | the helper | `jail`, `server`, `connection`, `ask`, `message` | read what strangers send, die at any moment |
-//! | both | [`wire`] | turn two messages into bytes and back |
-//! | `monopod probe` | [`probe`] | block, with a deadline |
+//! | the core (PID 1) | [`listen`], [`control`], [`link`], [`tell`], this file's [`fork_helper`] and [`collect`] | open the port and the socket, read sixteen bytes at a time, never block |
+//! | the helper | `jail`, `server`, `site`, `connection`, `socket`, `ask`, `message`, `cgroup` | read what strangers send, die at any moment |
+//! | both | [`wire`] | turn messages into bytes and back |
+//! | `monopod probe`, `status`, ... | [`probe`], [`client`] | block, with a deadline |
 //!
 //! The helper is forked, not executed: it needs no file, and starts in the time of a fork. It holds nothing that the core
 //! needs, so its death is a matter of milliseconds.
@@ -18,13 +18,19 @@
 //! container. The price is that its death is not signalled; the end of the line tells it.
 
 mod ask;
+mod cgroup;
+pub mod client;
 mod connection;
+pub mod control;
 mod jail;
 pub mod link;
 pub mod listen;
 mod message;
 pub mod probe;
 mod server;
+mod site;
+mod socket;
+pub mod tell;
 pub mod wire;
 
 #[cfg(test)]
@@ -32,9 +38,14 @@ mod tests;
 
 pub use link::Link;
 
+use crate::plan::Plan;
+use crate::report::view::Frame;
 use nix::errno::Errno;
+use server::Doors;
+use site::Site;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
 
 /// The exit code of a helper that could not even begin.
 const UNFIT: u8 = 1;
@@ -45,21 +56,31 @@ const PANICKED: u8 = 101;
 const END_REST_MS: libc::c_int = 1;
 const END_TRIES: u32 = 200;
 
-/// Forks a helper that serves on `listener` and asks over the link. Gives its pid and the core's end. `core` is the
-/// caller's own pid, as its children see it.
+/// What a helper is forked for. It takes copies.
+#[derive(Clone, Copy)]
+pub struct Served<'a> {
+    /// The port, if there is one.
+    pub health: Option<BorrowedFd<'a>>,
+    /// The control socket, if there is one.
+    pub control: Option<BorrowedFd<'a>>,
+    /// Whose life is shown.
+    pub plan: &'a Plan,
+    /// The wall clock when it began.
+    pub start: SystemTime,
+}
+
+/// Forks a helper that serves and asks over the link. Gives its pid and the core's end. `core` is the caller's own pid, as
+/// its children see it.
 ///
 /// The caller must have one thread, or the new process may find the allocator locked for ever, and should have all
 /// signals blocked, which the helper inherits and keeps: nothing but SIGKILL ends it.
-pub fn fork_helper(
-    listener: BorrowedFd<'_>,
-    core: libc::pid_t,
-) -> Result<(libc::pid_t, Link), Errno> {
-    fork_limited(listener, core, server::DESCRIPTORS)
+pub fn fork_helper(served: Served<'_>, core: libc::pid_t) -> Result<(libc::pid_t, Link), Errno> {
+    fork_limited(served, core, server::DESCRIPTORS)
 }
 
 /// As [`fork_helper`], for a helper that may have this many descriptors open.
 fn fork_limited(
-    listener: BorrowedFd<'_>,
+    served: Served<'_>,
     core: libc::pid_t,
     descriptors: u64,
 ) -> Result<(libc::pid_t, Link), Errno> {
@@ -75,7 +96,7 @@ fn fork_limited(
         0 => {
             // Or the helper would hold the core's end too and never see the line end.
             drop(link);
-            let code = catch_unwind(AssertUnwindSafe(|| run(core, listener, line, descriptors)));
+            let code = catch_unwind(AssertUnwindSafe(|| run(core, served, line, descriptors)));
             // SAFETY: ends the process at once. The core's exit handlers and destructors are not ours to run.
             unsafe { libc::_exit(code.unwrap_or(PANICKED).into()) }
         }
@@ -84,15 +105,24 @@ fn fork_limited(
 }
 
 /// The helper's main.
-fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd, descriptors: u64) -> u8 {
+fn run(core: libc::pid_t, served: Served<'_>, line: OwnedFd, descriptors: u64) -> u8 {
     // The standard hook prints to stderr and waits for its reader; the log does not.
     std::panic::set_hook(Box::new(|panic| {
         log::error!("a bug in monopod's network helper, which is started again: {panic}");
     }));
-    match jail::enter(core, listener, line, descriptors) {
-        Ok((jail, listener, line)) => {
+    let site = Site {
+        frame: Frame::new(served.plan, served.start),
+        uid: nix::unistd::geteuid().as_raw(),
+    };
+    let kept = jail::Kept {
+        line,
+        health: served.health,
+        control: served.control,
+    };
+    match jail::enter(core, kept, descriptors) {
+        Ok((jail, line, [health, control])) => {
             log::debug!("network helper: {jail}");
-            server::serve(listener, line)
+            server::serve(Doors { health, control }, line, site)
         }
         Err(jail::Unfit::Orphaned) => UNFIT,
         Err(jail::Unfit::Descriptors(errno)) => {

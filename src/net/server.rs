@@ -11,13 +11,21 @@
 //! readable at once again. A loop that only logs this turns at full speed; one that ends leaves a deaf port.
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
-use super::ask::{Asker, CoreGone, covers};
+use super::ask::{Asker, CoreGone, News, covers};
 use super::connection::Connection;
+use super::control;
+use super::site::{Door, Site};
+use super::socket::Socket;
+use crate::report::route::Wants;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The most connections at a time. A pod has a kubelet, a load balancer or two and a person; the rest is for those who
@@ -30,6 +38,10 @@ pub const DESCRIPTORS: u64 = CONNECTIONS as u64 + 16;
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// Bytes of answers that clients have not taken. The socket's own buffer takes what an honest client is sent; this is for
+/// those who ask for the longest pages and do not read them.
+const UNSENT_LIMIT: usize = 8 << 20;
+
 /// How long no client is accepted when the kernel refused one for want of descriptors or memory. Long enough not to
 /// spin, short enough for a probe that waits for a second.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -39,10 +51,50 @@ const CORE_GONE: u8 = 0;
 /// The listener or the poll failed in a way that will not pass; the core forks another helper.
 const BROKEN: u8 = 1;
 
+/// Where clients come in.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// The port.
+    pub health: Option<OwnedFd>,
+    /// The control socket.
+    pub control: Option<OwnedFd>,
+}
+
+enum Listener {
+    Health(TcpListener),
+    Control(UnixListener),
+}
+
+impl Listener {
+    fn fd(&self) -> i32 {
+        match self {
+            Listener::Health(listener) => listener.as_raw_fd(),
+            Listener::Control(listener) => listener.as_raw_fd(),
+        }
+    }
+
+    fn accept(&self) -> io::Result<(Socket, Door)> {
+        match self {
+            Listener::Health(listener) => {
+                let (socket, _) = listener.accept()?;
+                Ok((Socket::Tcp(socket), Door::Health))
+            }
+            Listener::Control(listener) => {
+                let (socket, _) = listener.accept()?;
+                let uid = control::uid_of(&socket);
+                Ok((Socket::Unix(socket), Door::Control(uid)))
+            }
+        }
+    }
+}
+
 /// Serves until the core hangs up, and says with which code to exit. Blocks, and is meant for a process of its own.
-pub fn serve(listener: OwnedFd, line: OwnedFd) -> u8 {
+pub fn serve(doors: Doors, line: OwnedFd, site: Site) -> u8 {
+    let health = doors.health.map(|fd| Listener::Health(fd.into()));
+    let control = doors.control.map(|fd| Listener::Control(fd.into()));
     let mut server = Server {
-        listener: TcpListener::from(listener),
+        listeners: health.into_iter().chain(control).collect(),
+        site: Rc::new(site),
         asker: Asker::new(line),
         connections: Vec::new(),
         accept_again: None,
@@ -61,13 +113,14 @@ pub fn serve(listener: OwnedFd, line: OwnedFd) -> u8 {
 }
 
 struct Server {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
+    site: Rc<Site>,
     asker: Asker,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// Until when nobody is accepted.
     accept_again: Option<Instant>,
-    /// The line, the listener, then the connections in their order. Kept so that its memory is.
+    /// The line, the listeners, then the connections in their order. Kept so that its memory is.
     polled: Vec<libc::pollfd>,
 }
 
@@ -91,7 +144,8 @@ impl Server {
         if self.polled[0].revents != 0 {
             self.hear(now)?;
         }
-        for (connection, polled) in self.connections.iter_mut().zip(&self.polled[2..]) {
+        let before = 1 + self.listeners.len();
+        for (connection, polled) in self.connections.iter_mut().zip(&self.polled[before..]) {
             if polled.revents != 0 {
                 connection.advance(polled.revents, now);
             }
@@ -101,27 +155,28 @@ impl Server {
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept_again = None;
         }
-        if self.polled[1].revents != 0 {
-            self.accept(now).map_err(End::Broken)?;
+        for place in 0..self.listeners.len() {
+            if self.polled[1 + place].revents != 0 {
+                self.accept(place, now).map_err(End::Broken)?;
+            }
         }
         self.ask(now);
         Ok(())
     }
 
     fn poll(&mut self) -> io::Result<()> {
-        let listener = if self.may_accept() {
-            self.listener.as_raw_fd()
-        } else {
-            -1 // which poll passes over
-        };
+        let may_accept = self.may_accept();
         self.polled.clear();
-        for fd in [self.asker.fd(), listener] {
-            self.polled.push(libc::pollfd {
-                fd,
-                events: libc::POLLIN,
-                revents: 0,
-            });
-        }
+        let listeners = self.listeners.iter().map(|listener| match may_accept {
+            true => listener.fd(),
+            false => -1, // which poll passes over
+        });
+        let to_read = [self.asker.fd()].into_iter().chain(listeners);
+        self.polled.extend(to_read.map(|fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        }));
         self.polled
             .extend(self.connections.iter().map(Connection::poll));
         let deadlines = self.connections.iter().map(Connection::deadline);
@@ -145,28 +200,63 @@ impl Server {
         Ok(())
     }
 
-    /// Gives every answer that has come to all who may have it.
+    /// Gives what has come to all who may have it.
     fn hear(&mut self, now: Instant) -> Result<(), End> {
-        while let Some(answer) = self.asker.hear()? {
-            for connection in &mut self.connections {
-                if connection
-                    .awaits()
-                    .is_some_and(|wanted| covers(answer.number, wanted))
-                {
-                    connection.answer(Some(answer.status), now);
+        loop {
+            match self.asker.hear()? {
+                News::Nothing => return Ok(()),
+                News::NotYet => {}
+                News::Part => self.answer(now),
+                News::Obeyed(number) => {
+                    let awaits = |other: &&mut Connection| other.awaits_order() == Some(number);
+                    if let Some(connection) = self.connections.iter_mut().find(awaits) {
+                        connection.obeyed(now);
+                    }
                 }
             }
         }
-        Ok(())
     }
 
-    /// Asks the core for all who wait and were not asked for.
+    fn answer(&mut self, now: Instant) {
+        let Some((round, parts, view)) = self.asker.seen() else {
+            return;
+        };
+        let mut unsent: usize = self.connections.iter().map(Connection::unsent).sum();
+        for connection in &mut self.connections {
+            match connection.awaits_round() {
+                Some((wanted, wants)) if covers(round, wanted) && parts.covers(wants) => {
+                    // A kubelet's answer is small and always finds room.
+                    match unsent > UNSENT_LIMIT && wants != Wants::STATUS {
+                        true => connection.put_off(now),
+                        false => connection.answer(Some(view), now),
+                    }
+                    unsent += connection.unsent();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins a round for all who wait and were not asked for, and hands on what was commanded.
     fn ask(&mut self, now: Instant) {
-        if self.connections.iter().any(Connection::wants_question)
-            && let Some(number) = self.asker.ask(now)
-        {
-            for connection in &mut self.connections {
+        for connection in &mut self.connections {
+            if let Some(command) = connection.wants_order()
+                && let Some(number) = self.asker.order(command)
+            {
                 connection.asked(number);
+            }
+        }
+        let wants = |connection: &Connection| connection.wants_question();
+        let all = self.connections.iter().filter_map(wants);
+        let all = all.fold(Wants::default(), Wants::and);
+        if all == Wants::default() {
+            return;
+        }
+        if let Some(number) = self.asker.ask(now, all) {
+            for connection in &mut self.connections {
+                if connection.wants_question().is_some() {
+                    connection.asked(number);
+                }
             }
         }
     }
@@ -176,17 +266,17 @@ impl Server {
             && (self.connections.len() < CONNECTIONS || self.dispensable().is_some())
     }
 
-    fn accept(&mut self, now: Instant) -> io::Result<()> {
+    fn accept(&mut self, place: usize, now: Instant) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
             if !self.may_accept() {
                 return Ok(());
             }
-            match self.listener.accept() {
-                Ok((socket, _)) => {
+            match self.listeners[place].accept() {
+                Ok((socket, door)) => {
                     if self.connections.len() >= CONNECTIONS {
                         self.evict();
                     }
-                    let connection = Connection::new(socket, now);
+                    let connection = Connection::new(socket, self.site.clone(), door, now);
                     if !connection.is_over() {
                         self.connections.push(connection);
                     }

@@ -3,9 +3,14 @@
 //! A test runner has many threads, and a fork of it by a bare clone could find the allocator locked. So each of these
 //! tests starts the test program once more for itself alone, and forks there.
 
-use super::{Link, collect, fork_helper, fork_limited, listen::listen};
-use crate::machine::Status;
+use super::site::Site;
+use super::tell::{Known, tell};
+use super::wire::Question;
+use super::{Link, Served, collect, fork_helper, fork_limited, listen::listen};
 use crate::plan::HealthAddress;
+use crate::report::chronicle::Chronicle;
+use crate::report::samples;
+use crate::report::view::View;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::fs;
@@ -18,13 +23,23 @@ use std::time::{Duration, Instant};
 /// Longer than anything here should take on a busy machine; nothing waits for it to pass.
 pub const A_WHILE: Duration = Duration::from_secs(3);
 
-pub const SERVING: Status = Status {
-    steps: 2,
-    steps_done: 2,
-    started: true,
-    running: true,
-    stopping: false,
-};
+/// The sample's site, for whoever runs the tests.
+pub fn site() -> Site {
+    Site {
+        frame: samples::frame(),
+        uid: nix::unistd::geteuid().as_raw(),
+    }
+}
+
+/// Answers as a core does whose pod looks so.
+pub fn answer(link: &Link, question: Question, view: &View) {
+    let known = Known {
+        now: view.now.0,
+        status: &|| view.status.clone(),
+        chronicle: &Chronicle::new(&samples::pod()),
+    };
+    tell(link, question, &known);
+}
 
 /// A listener on a free port of the loopback, and its address.
 pub fn open_port() -> (OwnedFd, SocketAddr) {
@@ -67,9 +82,16 @@ pub fn becomes_readable(fd: &impl AsFd, within: Duration) -> bool {
 }
 
 /// The questions that are the next to come.
-pub fn next_questions(link: &Link) -> Vec<u32> {
+pub fn next_questions(link: &Link) -> Vec<Question> {
     assert!(becomes_readable(link, A_WHILE), "no question came");
-    link.questions().questions
+    link.hear().questions
+}
+
+/// Answers the questions that are the next to come: all is well.
+pub fn answer_next(link: &Link) {
+    for question in next_questions(link) {
+        answer(link, question, &samples::serving());
+    }
 }
 
 /// Runs `story` in a process that has no other test in it. `name` is that of the test that calls.
@@ -96,16 +118,25 @@ fn alone(name: &str, story: impl FnOnce()) {
     );
 }
 
+fn served(listener: &OwnedFd) -> Served<'_> {
+    // Leaked: it must live as long as the process.
+    let plan = Box::leak(Box::new(samples::plan()));
+    Served {
+        health: Some(listener.as_fd()),
+        control: None,
+        plan,
+        start: std::time::SystemTime::now(),
+    }
+}
+
 fn fork(listener: &OwnedFd) -> (libc::pid_t, Link) {
-    fork_helper(listener.as_fd(), std::process::id() as i32).unwrap()
+    fork_helper(served(listener), std::process::id() as i32).unwrap()
 }
 
 /// Asks as a client and answers as the core.
 fn ask_once(address: SocketAddr, link: &Link) -> String {
     let client = send(address, &get("/readyz"));
-    for number in next_questions(link) {
-        link.answer(number, SERVING);
-    }
+    answer_next(link);
     receive(client)
 }
 
@@ -219,19 +250,17 @@ fn the_clients_of_a_killed_helper_are_answered_by_the_next() {
                 unsafe { libc::kill(pid, libc::SIGKILL) };
                 // The port does not refuse while nobody serves it.
                 let client = send(address, &get("/livez"));
-                assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+                assert!(becomes_readable(&link, A_WHILE) && link.hear().lost);
                 let last = pid;
                 collect(last);
                 (pid, link) = fork(&listener);
-                for number in next_questions(&link) {
-                    link.answer(number, SERVING);
-                }
+                answer_next(&link);
                 assert!(receive(client).contains("\r\n\r\nok"));
                 wait_until_collected(last);
             }
             // One that lives is ended.
             wait_until_collected(pid);
-            assert!(link.questions().lost);
+            assert!(link.hear().lost);
         },
     );
 }
@@ -241,15 +270,15 @@ fn a_helper_without_its_core_does_not_begin() {
     alone("a_helper_without_its_core_does_not_begin", || {
         let (listener, _) = open_port();
         // Somebody else is said to be the core.
-        let (pid, link) = fork_helper(listener.as_fd(), 1).unwrap();
-        assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+        let (pid, link) = fork_helper(served(&listener), 1).unwrap();
+        assert!(becomes_readable(&link, A_WHILE) && link.hear().lost);
         wait_until_collected(pid);
     });
 }
 
 /// A helper that can open so many descriptors only.
 fn fork_starved(listener: &OwnedFd, descriptors: u64) -> (libc::pid_t, Link) {
-    fork_limited(listener.as_fd(), std::process::id() as i32, descriptors).unwrap()
+    fork_limited(served(listener), std::process::id() as i32, descriptors).unwrap()
 }
 
 #[test]
@@ -286,9 +315,7 @@ fn without_a_descriptor_it_does_not_spin_and_loses_nobody() {
             wait_until_collected(pid);
 
             let (pid, link) = fork(&listener);
-            for number in next_questions(&link) {
-                link.answer(number, SERVING);
-            }
+            answer_next(&link);
             assert!(receive(client).contains("\r\n\r\nok"));
             drop(link);
             wait_until_collected(pid);

@@ -231,12 +231,8 @@ mod tests {
 
     #[test]
     fn what_an_exec_probe_wrote_is_told_and_cannot_command_a_terminal() {
-        let failed = Happening::Unhealthy(
-            WEB,
-            ProbeKind::Liveness,
-            Outcome::Failure,
-            Cause::Exit(1),
-        );
+        let failed =
+            Happening::Unhealthy(WEB, ProbeKind::Liveness, Outcome::Failure, Cause::Exit(1));
         assert_eq!(
             told(&[failed], Some(b"  cannot read \x1b[2Jlock\n"))[0].1,
             "Liveness probe failed: cannot read ?[2Jlock"

@@ -78,7 +78,12 @@ fn one(out: &mut String, container: &Container) {
         state_lines(out, "Last State", "terminated", last);
     }
     for (label, key) in [("Ready", "ready"), ("Started", "started")] {
-        line(out, 2, label, if status[key] == true { "True" } else { "False" });
+        line(
+            out,
+            2,
+            label,
+            if status[key] == true { "True" } else { "False" },
+        );
     }
     line(out, 2, "Restart Count", &status["restartCount"].to_string());
     for (label, key) in [
@@ -189,7 +194,10 @@ mod tests {
             "  Readiness:                http-get http://127.0.0.1:8080/ready delay=0s timeout=1s period=10s #success=1 #failure=3",
             "Events:  <none>",
         ] {
-            assert!(text.lines().any(|known| known == line), "{line}\nin\n{text}");
+            assert!(
+                text.lines().any(|known| known == line),
+                "{line}\nin\n{text}"
+            );
         }
         assert!(!text.contains("worker"));
     }

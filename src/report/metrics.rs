@@ -321,7 +321,10 @@ mod tests {
                 families.push(name);
             } else if !line.starts_with('#') {
                 let name = line.split(['{', ' ']).next().unwrap();
-                assert!(name.starts_with(families.last().unwrap().as_str()), "{line}");
+                assert!(
+                    name.starts_with(families.last().unwrap().as_str()),
+                    "{line}"
+                );
             }
         }
     }

@@ -137,7 +137,11 @@ fn card(
             (class, word.to_owned(), message.unwrap_or_default())
         }
         ContainerState::Terminated(end) => {
-            let class = if end.ending.is_success() { "dim" } else { "bad" };
+            let class = if end.ending.is_success() {
+                "dim"
+            } else {
+                "bad"
+            };
             let ago = span(now.since(end.finished_at).as_secs());
             let more = format!("exit code {}, {ago} ago", end_code(&end));
             (class, end_reason(&end).to_owned(), more)
@@ -209,7 +213,11 @@ fn events(out: &mut String, frame: &Frame, view: &View) {
             out,
             "<li><div class=\"row\"><span><span class=\"{}\">{}</span> {}</span>\
              <span class=\"dim\">{} ago{times}</span></div><span class=\"word\">{}</span></li>",
-            if event.reason.is_warning() { "wait" } else { "dim" },
+            if event.reason.is_warning() {
+                "wait"
+            } else {
+                "dim"
+            },
             event.reason.word(),
             escaped(about),
             span(view.now.0.since(event.last).as_secs()),

@@ -104,6 +104,16 @@ impl Wants {
         Wants(self.0 | other.0)
     }
 
+    /// The number of one of [`Wants::EACH`] on the line.
+    pub fn to_wire(self) -> u8 {
+        self.0
+    }
+
+    /// The one with this number on the line.
+    pub fn one_from_wire(number: u8) -> Option<Wants> {
+        Wants::EACH.into_iter().find(|known| known.0 == number)
+    }
+
     /// Whether all of `other` is in this.
     pub fn covers(self, other: Wants) -> bool {
         self.0 & other.0 == other.0
@@ -169,8 +179,7 @@ pub fn error(code: u16, why: &str) -> Page {
     }
 }
 
-const PATHS: &str =
-    "not found: there are /, /livez, /readyz, /startupz, /healthz, /status, /events, /metrics and /timeline";
+const PATHS: &str = "not found: there are /, /livez, /readyz, /startupz, /healthz, /status, /events, /metrics and /timeline";
 
 /// What a request with this method and target (path and query, as they came) asks; a page, if nothing needs to be known
 /// to answer it: 404 for an unknown path whatever the method, 405 for a method that the path does not take.
@@ -208,7 +217,10 @@ pub fn understand(
         && let Some(since) = value(query, "since")
     {
         return since.parse().map(Route::Events).map_err(|_| {
-            Page::refusal(400, "bad request: since is a resourceVersion, which is a number")
+            Page::refusal(
+                400,
+                "bad request: since is a resourceVersion, which is a number",
+            )
         });
     }
     Ok(route)
@@ -250,8 +262,16 @@ fn command(verb: &str, query: &str, frame: &Frame) -> Result<Command, Page> {
         let mut all = frame.pod.containers();
         let found = all.find(|(_, container)| container.name == name);
         found.map(|(id, _)| id).ok_or_else(|| {
-            let known: Vec<&str> = frame.pod.containers.iter().map(|c| c.name.as_str()).collect();
-            error(404, &format!("no container {name:?}; there are: {}", known.join(", ")))
+            let known: Vec<&str> = frame
+                .pod
+                .containers
+                .iter()
+                .map(|c| c.name.as_str())
+                .collect();
+            error(
+                404,
+                &format!("no container {name:?}; there are: {}", known.join(", ")),
+            )
         })
     };
     match verb {

@@ -16,7 +16,6 @@ use std::ffi::CString;
 use std::time::{Duration, SystemTime};
 
 pub const MIGRATE: ContainerId = ContainerId(0);
-pub const SEED: ContainerId = ContainerId(1);
 pub const LOGGER: ContainerId = ContainerId(2);
 pub const WEB: ContainerId = ContainerId(3);
 pub const WORKER: ContainerId = ContainerId(4);
@@ -242,5 +241,56 @@ pub fn crashing() -> View {
         last_start: Some(at(40)),
         ..waiting()
     };
+    view
+}
+
+/// A life with a past: web was killed, then crashed, and rests; the time line and the events tell it.
+pub fn eventful() -> View {
+    use super::chronicle::Chronicle;
+    use crate::machine::{Cause, Happening, KillCause, Outcome};
+    use crate::plan::{ProbeKind, Signal};
+    let (plan, mut chronicle) = (plan(), Chronicle::new(&pod()));
+    let refused = Cause::HttpStatus(500);
+    let unhealthy = |kind, cause| Happening::Unhealthy(WEB, kind, Outcome::Failure, cause);
+    let exit = |code| Ending::Exited(ExitCode(code));
+    let rests = |seconds| Happening::BackingOff(WEB, Duration::from_secs(seconds));
+    let killed = Ending::Killed(Signal::KILL);
+    for (second, happening) in [
+        (0, Happening::ContainerStarted(MIGRATE)),
+        (2, Happening::ContainerEnded(MIGRATE, exit(0), false)),
+        (2, Happening::ContainerStarted(ContainerId(1))),
+        (4, Happening::ContainerEnded(ContainerId(1), exit(0), false)),
+        (4, Happening::ContainerStarted(LOGGER)),
+        (4, Happening::Readiness(LOGGER, true)),
+        (5, Happening::Initialized),
+        (5, Happening::ContainerStarted(WEB)),
+        (5, Happening::ContainerStarted(WORKER)),
+        (5, Happening::Readiness(WORKER, true)),
+        (9, Happening::Readiness(WEB, true)),
+        (20, unhealthy(ProbeKind::Readiness, refused)),
+        (20, Happening::Readiness(WEB, false)),
+        (21, unhealthy(ProbeKind::Liveness, Cause::Exit(1))),
+        (
+            22,
+            Happening::Killing(WEB, KillCause::Probe(ProbeKind::Liveness, true)),
+        ),
+        (24, Happening::ContainerEnded(WEB, killed, true)),
+        (24, rests(0)),
+        (24, Happening::ContainerStarted(WEB)),
+        (27, Happening::Readiness(WEB, true)),
+        (30, Happening::Readiness(WEB, false)),
+        (30, Happening::ContainerEnded(WEB, exit(1), false)),
+        (30, rests(10)),
+        (40, Happening::ContainerStarted(WEB)),
+        (50, Happening::ContainerEnded(WEB, exit(1), false)),
+        (50, rests(40)),
+    ] {
+        let words = matches!(happening, Happening::Unhealthy(_, ProbeKind::Liveness, ..));
+        let words = words.then_some(&b"lock file /var/lib/shop/lock is older than a minute"[..]);
+        chronicle.note(at(second), &happening, &plan, words);
+    }
+    let mut view = crashing();
+    view.marks = chronicle.marks().iter().copied().collect();
+    view.events = chronicle.journal().since(0).cloned().collect();
     view
 }

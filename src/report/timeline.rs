@@ -280,7 +280,11 @@ impl Scale {
             .collect();
         moments.sort_by(f64::total_cmp);
         moments.dedup();
-        let last = moments.last().copied().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+        let last = moments
+            .last()
+            .copied()
+            .unwrap_or(0.0)
+            .max(f64::MIN_POSITIVE);
         let steps = moments.len().saturating_sub(1).max(1) as f64;
         let place = |(rank, at): (usize, &f64)| {
             let share = (at / last + rank as f64 / steps) / 2.0;
@@ -308,9 +312,10 @@ impl Scale {
 /// The value at `key` on the broken line through these points.
 fn between(points: &[(f64, f64)], key: f64) -> f64 {
     let after = points.partition_point(|(known, _)| *known < key);
-    match (after.checked_sub(1).map(|i| points[i]), points.get(after)) {
-        (Some((k0, v0)), Some((k1, v1))) if k1 > &k0 => v0 + (v1 - v0) * (key - k0) / (k1 - k0),
-        (_, Some((_, value))) | (Some((_, value)), None) => value.to_owned(),
+    let before = after.checked_sub(1).map(|place| points[place]);
+    match (before, points.get(after).copied()) {
+        (Some((k0, v0)), Some((k1, v1))) if k1 > k0 => v0 + (v1 - v0) * (key - k0) / (k1 - k0),
+        (_, Some((_, value))) | (Some((_, value)), None) => value,
         (None, None) => 0.0,
     }
 }

@@ -5,8 +5,8 @@ use super::journal::Event;
 use super::tally::Counts;
 use crate::machine::{ContainerStatus, PodStatus};
 use crate::plan::{
-    Check, Conduct, Container, ContainerId, ExitMap, Lifecycle, Plan, Pod, Program, ProgramId, Restart,
-    RestartPolicy, Retries, Role,
+    Check, Conduct, Container, ContainerId, ExitMap, Lifecycle, Plan, Pod, Program, ProgramId,
+    Restart, RestartPolicy, Retries, Role,
 };
 use crate::time::Time;
 use std::time::{Duration, SystemTime};
@@ -146,7 +146,10 @@ fn pod_of_command(plan: &Plan, conduct: &Lifecycle) -> Pod {
         kills_its_tree: false,
         termination_message: None,
     };
-    let steps = conduct.steps.iter().map(|step| container(*step, Role::Init));
+    let steps = conduct
+        .steps
+        .iter()
+        .map(|step| container(*step, Role::Init));
     let main = container(conduct.main, Role::Main);
     Pod {
         containers: steps.chain([main]).collect(),

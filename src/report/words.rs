@@ -169,8 +169,8 @@ pub(super) fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving, Stdin,
-        Target,
+        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving,
+        Stdin, Target,
     };
 
     fn plan(file: &str) -> Plan {

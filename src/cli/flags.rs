@@ -125,7 +125,7 @@ pub static CONTROL: Flag = takes(
     "control",
     "PATH",
     "MONOPOD_CONTROL",
-    "the socket of monopod status, or none (with --health: /run/monopod/control.sock)",
+    "socket of monopod status, or none (with --health: /run/monopod/control.sock)",
 );
 /// `--livez-includes WHAT`
 pub static LIVEZ_INCLUDES: Flag = takes(

@@ -26,6 +26,7 @@ pub mod podspec;
 pub mod podstatus;
 pub mod route;
 #[cfg(test)]
+#[path = "samples_for_tests.rs"]
 pub(crate) mod samples;
 pub mod table;
 pub mod tally;

@@ -19,7 +19,7 @@ use std::fmt::Write;
 const ROW: usize = 40;
 /// Pixels above the first row and below the last one.
 const HEAD: usize = 22;
-const FOOT: usize = 24;
+const FOOT: usize = 46;
 /// Rows that are drawn; more are not looked at by anybody, and only cost the memory of the page.
 const ROWS: usize = 100;
 /// Labels along the time; more do not fit beside each other on a telephone.
@@ -28,17 +28,17 @@ const LABELS: usize = 5;
 /// The colours, by role so that a page can be dark or light. `--` names are the page's when it is part of one.
 const STYLE: &str = "\
 .tl{font:13px system-ui,sans-serif;color-scheme:light dark}\
-.tl text{fill:#24292f}.tl .dim{fill:#57606a}\
+.tl text{fill:#24292f;stroke:#fff;stroke-width:4px;paint-order:stroke;stroke-linejoin:round}.tl .dim{fill:#57606a}\
 .tl .rail{fill:#eaeef2}.tl .init{fill:#0969da}.tl .up{fill:#d4a72c}.tl .ready{fill:#2da44e}\
 .tl .bad{fill:#cf222e}.tl .done{fill:#6e7781}\
 .tl line{stroke:#8c959f;stroke-dasharray:3 3}.tl .stop{stroke:#cf222e;stroke-dasharray:none}\
-@media(prefers-color-scheme:dark){.tl text{fill:#e6edf3}.tl .dim{fill:#9198a1}\
+@media(prefers-color-scheme:dark){.tl text{fill:#e6edf3;stroke:#0d1117}.tl .dim{fill:#9198a1}\
 .tl .rail{fill:#2d333b}.tl .init{fill:#4493f8}.tl .up{fill:#d29922}.tl .ready{fill:#3fb950}\
 .tl .bad{fill:#f85149}.tl .done{fill:#848d97}.tl line{stroke:#6e7681}.tl .stop{stroke:#f85149}}";
 
 /// As a file of its own, on a ground of its own.
 pub fn file(frame: &Frame, view: &View) -> String {
-    let ground = "<style>.tl{background:#fff;padding:12px;box-sizing:content-box}\
+    let ground = "<style>.tl{background:#fff;width:calc(100% - 24px);padding:12px;box-sizing:content-box}\
                   @media(prefers-color-scheme:dark){.tl{background:#0d1117}}</style>";
     let picture = svg(frame, view).replacen("<style>", &format!("{ground}<style>"), 1);
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{picture}\n")
@@ -69,11 +69,12 @@ pub fn svg(frame: &Frame, view: &View) -> String {
          <title>The life of {} so far</title><style>{STYLE}</style>",
         escaped(frame.name())
     );
+    pod_lines(&mut out, view, bottom, &scale);
     for (place, bars) in rows.iter().enumerate() {
         row(&mut out, frame, view, place, bars, &scale);
     }
-    pod_lines(&mut out, view, bottom, &scale);
-    labels(&mut out, height - 6, now, &scale);
+    labels(&mut out, bottom + 18, now, &scale);
+    legend(&mut out, bottom + 40);
     if shown < frame.pod.containers.len() {
         let rest = frame.pod.containers.len() - shown;
         let _ = write!(
@@ -100,7 +101,7 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
         1 => "1 restart".to_owned(),
         n => format!("{n} restarts"),
     };
-    let (words, rail, bar) = (top + 14, top + 23, top + 20);
+    let (words, rail, bar_top) = (top + 14, top + 23, top + 20);
     // Writing to a String cannot fail.
     let _ = write!(
         out,
@@ -112,7 +113,7 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
         let (x, width) = (scale.place(from), scale.place(to) - scale.place(from));
         let _ = write!(
             out,
-            "<rect class=\"{class}\" x=\"{x:.2}%\" y=\"{bar}\" width=\"{:.2}%\" height=\"10\" rx=\"2\">\
+            "<rect class=\"{class}\" x=\"{x:.2}%\" y=\"{bar_top}\" width=\"{:.2}%\" height=\"10\" rx=\"2\">\
              <title>{told}</title></rect>",
             width.max(0.4)
         );
@@ -131,9 +132,19 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
         for (from, to) in &bar.ready {
             block("ready", *from, *to, &told);
         }
-        if !good {
-            block("bad", bar.to, bar.to, &told);
-        }
+    }
+    // On top of all bars: the next instance may have begun in the same moment.
+    for bar in bars
+        .iter()
+        .filter(|bar| bar.ending.is_some_and(|end| !end.is_success()))
+    {
+        let (x, told) = (scale.place(bar.to), told(&name, bar));
+        let _ = write!(
+            out,
+            "<rect class=\"bad\" x=\"{x:.2}%\" y=\"{}\" width=\"4\" height=\"14\" transform=\"translate(-4)\">\
+             <title>{told}</title></rect>",
+            bar_top - 2
+        );
     }
 }
 
@@ -184,6 +195,23 @@ fn labels(out: &mut String, y: usize, now: Time, scale: &Scale) {
         let _ = write!(
             out,
             "<text class=\"dim\" x=\"{x}%\" y=\"{y}\" text-anchor=\"{anchor}\">{word}</text>"
+        );
+    }
+}
+
+fn legend(out: &mut String, y: usize) {
+    let words = [
+        ("init", "init"),
+        ("up", "not ready"),
+        ("ready", "ready"),
+        ("bad", "failed"),
+    ];
+    for (place, (class, word)) in words.into_iter().enumerate() {
+        let (x, square) = (place * 25, y - 10);
+        let _ = write!(
+            out,
+            "<rect class=\"{class}\" x=\"{x}%\" y=\"{square}\" width=\"10\" height=\"10\" rx=\"2\"/>\
+             <text class=\"dim\" x=\"{x}%\" dx=\"15\" y=\"{y}\">{word}</text>"
         );
     }
 }

@@ -91,7 +91,7 @@ pub fn plan() -> Plan {
     let program = |name: &str| Program {
         name: name.to_owned(),
         argv: [name, "--password=hunter2"]
-            .map(|word| CString::new(word).unwrap())
+            .map(|word| CString::new(word).expect("no NUL in a story"))
             .into(),
         placement: Placement::Alone,
         foreground: false,

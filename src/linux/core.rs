@@ -207,7 +207,7 @@ impl<'a> Core<'a> {
     fn let_go(&mut self) {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
-        let mut own: Vec<i32> = self.inbox.descriptors().to_vec();
+        let mut own: Vec<i32> = self.inbox.descriptors();
         own.extend(self.runs.live().filter_map(|entry| entry.pending()));
         own.extend(
             self.helper

@@ -9,6 +9,7 @@ mod everyone;
 mod family;
 mod guests;
 mod log;
+mod musl;
 mod perform;
 mod reap;
 mod reception;

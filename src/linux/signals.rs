@@ -17,6 +17,7 @@
 //! runs first. And a PID 1 has no default actions: before `block_all` a SIGTERM is not late but gone, so that call is
 //! the first of the program.
 
+use super::musl;
 use crate::machine::{Fact, Sender};
 use crate::plan::{Mask, Signal};
 use nix::errno::Errno;
@@ -46,11 +47,20 @@ fn record(info: &libc::siginfo_t) -> Record {
 
 /// Blocks every signal and gives back what was blocked before. The first act of `main`.
 pub fn block_all() -> SigSet {
+    let before = block();
+    if cfg!(target_env = "musl") {
+        musl::unblock_once();
+        block();
+    }
+    before
+}
+
+fn block() -> SigSet {
     let mut before = SigSet::empty();
     // Cannot fail: the arguments are sound (sigprocmask(2)).
     let _ = sigprocmask(
         SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
+        Some(&musl::all()),
         Some(&mut before),
     );
     before
@@ -66,6 +76,8 @@ pub fn unblock(before: &SigSet) {
 pub struct Inbox {
     read: OwnedFd,
     write: OwnedFd,
+    /// Where the C library has a signal that can have no handler: readable while it waits.
+    bell: Option<OwnedFd>,
     inherited_mask: SigSet,
     /// Once the handlers are installed: the signals that were ignored before.
     inherited_ignored: OnceCell<Vec<Signal>>,
@@ -81,6 +93,7 @@ impl Inbox {
         let inbox = Inbox {
             read,
             write,
+            bell: musl::open_bell()?,
             inherited_mask,
             inherited_ignored,
             own_pid,
@@ -96,7 +109,7 @@ impl Inbox {
     pub fn open(&self) {
         self.inherited_ignored.get_or_init(|| {
             let signals = Signal::forwardable().chain([Signal::CHLD]);
-            // A signal that cannot be caught stays blocked and harms nobody; there is no such on Linux.
+            // A signal that cannot be caught stays blocked, and the bell tells of it: see `musl`.
             let ignored = signals
                 .filter(|signal| catch(*signal, self.write.as_raw_fd()) == Ok(libc::SIG_IGN))
                 .collect();
@@ -136,7 +149,7 @@ impl Inbox {
         let timeout = timeout
             .as_ref()
             .map_or(ptr::null(), |span| ptr::from_ref(span.as_ref()));
-        let all = SigSet::all();
+        let all = musl::all();
         // SAFETY: a plain C struct for which all zeroes is a value.
         let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
         // SAFETY: all three outlive the call. It fails when the time is over, or when a debugger stopped us.
@@ -192,8 +205,22 @@ impl Inbox {
     }
 
     /// The descriptors that are its own.
-    pub fn descriptors(&self) -> [i32; 2] {
-        [self.read.as_raw_fd(), self.write.as_raw_fd()]
+    pub fn descriptors(&self) -> Vec<i32> {
+        let pipe = [&self.read, &self.write];
+        pipe.into_iter()
+            .chain(&self.bell)
+            .map(AsRawFd::as_raw_fd)
+            .collect()
+    }
+
+    /// What to watch beside what the core watches.
+    pub fn bell(&self) -> Option<i32> {
+        self.bell.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// What stays blocked when all else is let in.
+    pub fn never_let_in(&self) -> SigSet {
+        musl::without_handler()
     }
 }
 
@@ -219,7 +246,10 @@ fn catch(signal: Signal, pipe: i32) -> Result<libc::sighandler_t, Errno> {
 }
 
 /// nix's has no real-time signals.
-fn sigaction(signal: Signal, new: Option<&libc::sigaction>) -> Result<libc::sigaction, Errno> {
+pub(super) fn sigaction(
+    signal: Signal,
+    new: Option<&libc::sigaction>,
+) -> Result<libc::sigaction, Errno> {
     let new = new.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: a plain C struct for which all zeroes is a value.
     let mut before: libc::sigaction = unsafe { mem::zeroed() };

@@ -1,6 +1,7 @@
 //! The one place where the core sleeps, and the only one where signals are let in.
 
 use super::signals::{Inbox, Record};
+use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 use std::ptr;
 use std::time::Duration;
@@ -21,13 +22,15 @@ pub fn wait(
     inbox.open();
     let mut polled: Vec<libc::pollfd> = descriptors
         .iter()
+        .copied()
+        .chain(inbox.bell())
         .map(|fd| libc::pollfd {
-            fd: *fd,
+            fd,
             events: libc::POLLIN,
             revents: 0,
         })
         .collect();
-    match poll(&mut polled, timeout) {
+    match poll(&mut polled, timeout, &inbox.never_let_in()) {
         Woken::Signal => inbox.read(records),
         Woken::Descriptor => inbox.take(Some(Duration::ZERO), records),
         Woken::Time => {}
@@ -40,15 +43,9 @@ enum Woken {
     Time,
 }
 
-/// One `ppoll` with no signal blocked. A signal that ends it was recorded by its handler.
-fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> Woken {
+/// One `ppoll` with only `blocked` blocked. A signal that ends it was recorded by its handler.
+fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>, blocked: &SigSet) -> Woken {
     let timeout = timeout.map(TimeSpec::from_duration);
-    // SAFETY: sigset_t is a plain C struct; sigemptyset makes it a set.
-    let nothing_blocked = unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        set
-    };
     let timeout = timeout
         .as_ref()
         .map_or(ptr::null(), |span| ptr::from_ref(span.as_ref()));
@@ -58,7 +55,7 @@ fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>) -> Woken {
             polled.as_mut_ptr(),
             polled.len() as libc::nfds_t,
             timeout,
-            &nothing_blocked,
+            blocked.as_ref(),
         )
     };
     match ready {

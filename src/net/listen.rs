@@ -7,9 +7,7 @@
 
 use crate::plan::HealthAddress;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, listen as listen_on, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 use std::io;
 use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -56,7 +54,9 @@ fn open(address: SocketAddr) -> Result<OwnedFd, Errno> {
         accept_ipv4_too(&socket)?;
     }
     bind(&socket, address)?;
-    listen_on(&socket, Backlog::new(BACKLOG)?)?;
+    // Not nix's: its Backlog refuses more than the C library's SOMAXCONN, a constant that is 128 in musl.
+    // SAFETY: an open descriptor and a number.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), BACKLOG) })?;
     Ok(socket)
 }
 

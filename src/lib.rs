@@ -8,7 +8,7 @@
 //! | [`descriptors`] | 0 | closing what was inherited |
 //! | [`plan`] | 1 | what was asked for, checked and inert |
 //! | [`machine`] | 2 | the words between deciding and doing |
-//! | [`lifecycle`] | 3 | decides: init steps, the command, the stop, the sweep, the helper's attendant |
+//! | [`lifecycle`] | 3 | decides: a pod's containers, probes, hooks, restarts, order, stop, sweep; the helper's attendant |
 //! | [`passthrough`] | 3 | decides: what tini, dumb-init and catatonit do |
 //! | [`cli`] | 3 | command line and environment to an invocation |
 //! | [`report`] | 3 | data to words and health pages |

@@ -113,8 +113,7 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
         log::warn!("cannot adopt orphans: {}", errno.desc());
     }
     let machine: Box<dyn Machine> = match &plan.conduct {
-        Conduct::Pod(_) => return Err("no manifests yet".to_owned()),
-        Conduct::Lifecycle(conduct) => Box::new(Pod::new(plan, conduct)),
+        Conduct::Pod(pod) => Box::new(Pod::new(plan, pod)),
         Conduct::Passthrough(conduct) => Box::new(Passthrough::new(plan, conduct)),
     };
     Ok(linux::run(plan, machine, &inbox, listener, control))

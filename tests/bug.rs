@@ -5,12 +5,12 @@
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use monopod::cli::{LogSettings, Voice};
-use monopod::lifecycle::Pod;
+use monopod::lifecycle;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
-    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program, ProgramId,
-    Retries, Serving, Signal, Stdin,
+    Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
+    ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -96,7 +96,7 @@ fn meet_the_bug(script: &str) -> Result<End, Failed> {
     })
 }
 
-struct Buggy(Pod);
+struct Buggy(lifecycle::Pod);
 
 impl Machine for Buggy {
     fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
@@ -122,14 +122,31 @@ fn live(script: &str) -> ExitCode {
         voice: Voice::Text,
         level: log::LevelFilter::Warn,
     });
-    let conduct = Lifecycle {
-        steps: Vec::new(),
-        step_retries: Retries::AtMost(0),
-        main: ProgramId(0),
-        pre_stop: None,
+    let pod = Pod {
+        name: None,
+        containers: vec![Container {
+            name: "sh".to_owned(),
+            role: Role::Main,
+            program: ProgramId(0),
+            restart: Restart {
+                policy: RestartPolicy::Never,
+                rules: Vec::new(),
+                at_most: None,
+            },
+            startup_probe: None,
+            liveness_probe: None,
+            readiness_probe: None,
+            post_start: None,
+            pre_stop: None,
+            stop_signal: None,
+            kills_its_tree: false,
+            termination_message: None,
+        }],
         grace: Duration::from_secs(2),
         drain: Duration::ZERO,
-        stop_signal: None,
+        active_deadline: None,
+        readiness_gates: Vec::new(),
+        exit_code_from: None,
         remap_exit: ExitMap::default(),
     };
     let words = ["sh", "-c", script];
@@ -149,7 +166,7 @@ fn live(script: &str) -> ExitCode {
             identity: Identity::default(),
             kept_output: false,
         }],
-        conduct: Conduct::Lifecycle(conduct.clone()),
+        conduct: Conduct::Pod(pod.clone()),
         health: None,
         serving: Serving::default(),
         subreaper: true,
@@ -157,9 +174,9 @@ fn live(script: &str) -> ExitCode {
         checks: Vec::new(),
         let_go: true,
     };
-    let machine = Box::new(Buggy(Pod::new(&plan, &conduct)));
+    let machine = Box::new(Buggy(lifecycle::Pod::new(&plan, &pod)));
     match (linux::become_subreaper(), Inbox::new(mask)) {
-        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None).0),
+        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
         _ => ExitCode::FAILURE,
     }
 }

@@ -6,12 +6,13 @@
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
+use super::values::Retries;
 use super::{
     Invocation, LogSettings, Surroundings, VERSION, Voice, control, env_file, probe, values,
 };
 use crate::plan::{
-    Conduct, Control, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan,
-    Program, ProgramId, Retries, Serving, Stdin,
+    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
+    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -126,29 +127,37 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         programs.push(program);
         ProgramId(programs.len() - 1)
     };
-    let steps = said
+    let mut containers: Vec<Container> = said
         .every(&flags::INIT, values::command)
         .into_iter()
         .enumerate()
         .map(|(i, argv)| {
             let name = format!("init step {} ({})", i + 1, values::program_name(&argv));
-            add(program(name, argv, Stdin::Empty, &environment))
+            let program = add(program(name.clone(), argv, Stdin::Empty, &environment));
+            container(name, Role::Init, program)
         })
         .collect();
+    let retries = said.last(&flags::INIT_RETRIES, values::retries);
+    let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
+    for step in &mut containers {
+        step.restart = restart(retries.unwrap_or(Retries::AtMost(0)));
+        step.stop_signal = stop_signal;
+    }
     let command = std::mem::take(&mut said.words);
     let argv: Vec<CString> = command
         .iter()
         .map(|word| values::c_string(word.as_bytes()))
         .collect();
-    let main = add(program(
-        values::program_name(&argv),
-        argv,
-        Stdin::Inherited,
-        &environment,
-    ));
+    let name = values::program_name(&argv);
+    let main = add(program(name.clone(), argv, Stdin::Inherited, &environment));
     let pre_stop = said.last(&flags::PRE_STOP, values::command).map(|argv| {
         let name = format!("pre-stop hook ({})", values::program_name(&argv));
         add(program(name, argv, Stdin::Empty, &environment))
+    });
+    containers.push(Container {
+        pre_stop: pre_stop.map(Hook::Exec),
+        stop_signal,
+        ..container(name, Role::Main, main)
     });
     let (grace, drain) = stop_times(said);
     let mut remap_exit = ExitMap::default();
@@ -158,16 +167,14 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let health = said.last(&flags::HEALTH, values::address);
     let serving = serving(said, health.is_some());
     Plan {
-        conduct: Conduct::Lifecycle(Lifecycle {
-            steps,
-            step_retries: said
-                .last(&flags::INIT_RETRIES, values::retries)
-                .unwrap_or(Retries::AtMost(0)),
-            main,
-            pre_stop,
+        conduct: Conduct::Pod(Pod {
+            name: None,
+            containers,
             grace,
             drain,
-            stop_signal: said.last(&flags::STOP_SIGNAL, values::stop_signal),
+            active_deadline: None,
+            readiness_gates: Vec::new(),
+            exit_code_from: None,
             remap_exit,
         }),
         health,
@@ -178,6 +185,37 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         let_go: pre_stop.is_none(),
         programs,
         checks: Vec::new(),
+    }
+}
+
+/// One run of a program, as flags alone can say it. What its process leaves behind lives on beside the command.
+fn container(name: String, role: Role, program: ProgramId) -> Container {
+    Container {
+        name,
+        role,
+        program,
+        restart: restart(Retries::AtMost(0)),
+        startup_probe: None,
+        liveness_probe: None,
+        readiness_probe: None,
+        post_start: None,
+        pre_stop: None,
+        stop_signal: None,
+        kills_its_tree: false,
+        termination_message: None,
+    }
+}
+
+fn restart(retries: Retries) -> Restart {
+    let (policy, at_most) = match retries {
+        Retries::AtMost(0) => (RestartPolicy::Never, None),
+        Retries::AtMost(most) => (RestartPolicy::OnFailure, Some(most)),
+        Retries::Unlimited => (RestartPolicy::OnFailure, None),
+    };
+    Restart {
+        policy,
+        rules: Vec::new(),
+        at_most,
     }
 }
 

@@ -4,7 +4,7 @@
 //! Nothing is looked up: no DNS, no service names, no paths.
 
 use super::{Output, Voice};
-use crate::plan::{ExitCode, HealthAddress, Retries, Signal};
+use crate::plan::{ExitCode, HealthAddress, Signal};
 use log::LevelFilter;
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -51,6 +51,15 @@ pub(super) fn some_time(value: &OsStr) -> Result<Duration, String> {
 /// A duration in the words that [`duration`] reads.
 pub(super) fn span(span: Duration) -> String {
     humantime::format_duration(span).to_string()
+}
+
+/// How often a failed init step is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retries {
+    /// At most this often.
+    AtMost(u32),
+    /// For ever.
+    Unlimited,
 }
 
 /// A number from 0, or `unlimited`.

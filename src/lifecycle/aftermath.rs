@@ -3,7 +3,7 @@
 //! It trusts nothing that was there before. It knows no runs and no plan, only that something may be left and that
 //! somebody's data may hang on a SIGTERM.
 
-use super::Sweep;
+use super::sweep::Sweep;
 use crate::machine::{Action, Fact, Machine, Status};
 use crate::plan::ExitCode;
 use crate::time::Time;
@@ -32,9 +32,9 @@ impl Machine for Aftermath {
     fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
         let mut actions = Vec::new();
         let (code, kill_at) = (self.code, now.after(self.grace.max(super::FLOOR)));
-        let sweep = self.sweep.get_or_insert_with(|| Sweep::new(code, kill_at));
+        let sweep = self.sweep.get_or_insert_with(|| Sweep::new(kill_at));
         sweep.lapse(now);
-        sweep.settle(now, facts.contains(&Fact::Emptied), &mut actions);
+        sweep.settle(now, facts.contains(&Fact::Emptied), || code, &mut actions);
         actions
     }
 

@@ -75,12 +75,19 @@ impl Attendant {
         }
     }
 
-    /// Forks the helper if it is due.
-    pub fn settle(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if matches!(self.state, State::Due) {
+    /// Forks the helper if it is due; whether it was.
+    pub fn settle(&mut self, now: Time, actions: &mut Vec<Action>) -> bool {
+        let due = matches!(self.state, State::Due);
+        if due {
             actions.push(Action::StartHelper);
             self.state = State::Up { since: now };
         }
+        due
+    }
+
+    /// Whether there is a helper, as far as is known.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
     }
 
     /// When the rest is over.

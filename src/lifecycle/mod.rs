@@ -1,447 +1,284 @@
-//! The life of one command as a kubelet would lead it: init steps, the command, the stop, the sweep.
+//! The life of a pod as a kubelet would lead it: init containers, sidecars, main containers, their probes and hooks, the
+//! stop, the sweep.
 //!
 //! Hear, lapse, settle: [`Pod`] hands each fact to its owner, lets deadlines lapse, and settles once. It does no I/O,
 //! reads no clock and cannot fail. An `if` about policy that grows here wants a file of its own.
 //!
-//! What surprised us: an init step that exits 0 after it was asked to stop must not let the command start, and a stop
-//! that comes before anything was started has nothing to wait for.
+//! From the inside out: `prober` and `hook` ask, `probes`, `stopping` and `instance` are one run of a container,
+//! `container` is all its runs, `crew` all containers; `order`, `anew` and `ending` put them in order, and `verdict` says
+//! what is to be thought of it all.
+//!
+//! What surprised us: an init container that exits 0 after it was asked to stop must not let the next one start, and a
+//! stop that comes before anything was started has nothing to wait for.
 
 mod aftermath;
+mod anew;
 mod attendant;
 mod backoff;
-mod steps;
+mod container;
+mod crew;
+mod desk;
+mod ending;
+mod hook;
+mod instance;
+mod leftovers;
+mod order;
+mod prober;
+mod probes;
+mod restart;
+mod signals;
 mod stopping;
 mod sweep;
+mod verdict;
 
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 
 use crate::machine::{
-    self, Action, Condition, ContainerState, ContainerStatus, Ending, Fact, Happening, Machine,
-    PodStatus, RunId, RunIds, Sender, Status, Termination, WaitingReason,
+    Action, Command, Fact, Happening, KillCause, Machine, PodStatus, Sender, Status,
 };
-use crate::plan::{ExitCode, Lifecycle, Plan, ProgramId, Signal, Target};
+use crate::plan::{self, ContainerId, Plan, Role, Signal};
 use crate::time::Time;
+use anew::Anew;
 use attendant::Attendant;
-use steps::{StepEnd, Steps};
-use stopping::Stop;
-use sweep::Sweep;
+use container::Standing;
+use crew::Crew;
+use ending::Ending;
+use instance::StopOrder;
+use order::Order;
+use signals::Signals;
+use verdict::Verdict;
 
-/// The machine for one command with its init steps.
+/// The machine for a pod.
 #[derive(Debug)]
 pub struct Pod {
-    conduct: Lifecycle,
-    ids: RunIds,
-    steps: Steps,
-    phase: Phase,
+    crew: Crew,
+    order: Order,
+    anew: Option<Anew>,
+    ending: Option<Ending>,
+    verdict: Verdict,
     attendant: Attendant,
-    started: bool,
     signals: Signals,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// Init steps, then the command; nobody has asked for a stop.
-    Init,
-    /// A stop was asked for before the command was started. `send` is taken when it was sent.
-    StoppingInit {
-        code: ExitCode,
-        send: Option<Signal>,
-        kill_at: Time,
-    },
-    /// The command runs.
-    Running { main: RunId },
-    /// The command runs and is being stopped.
-    Stopping { main: RunId, stop: Stop },
-    /// The command is over, or its grace is; in the second case its end still decides the code.
-    Sweeping { main: Option<RunId>, sweep: Sweep },
-}
-
-/// The signals of one turn that are handed on. Those that came before the one that asked for the stop go out before
-/// the stop signal does, the others after it: what arrived in an order leaves in that order.
-#[derive(Debug, Default)]
-struct Signals {
-    before_ask: Vec<Signal>,
-    after_ask: Vec<Signal>,
-    asked: bool,
-}
-
-impl Signals {
-    fn hand_on(&mut self, signal: Signal) {
-        if self.asked {
-            self.after_ask.push(signal)
-        } else {
-            self.before_ask.push(signal)
-        }
-    }
+    /// Containers that somebody wants restarted, until the turn settles.
+    to_restart: Vec<ContainerId>,
+    deadline: Option<Time>,
 }
 
 impl Pod {
     /// A life that has not begun.
-    pub fn new(plan: &Plan, conduct: &Lifecycle) -> Pod {
+    pub fn new(plan: &Plan, pod: &plan::Pod) -> Pod {
         Pod {
-            conduct: conduct.clone(),
-            ids: RunIds::default(),
-            steps: Steps::new(conduct.steps.clone(), conduct.step_retries),
-            phase: Phase::Init,
-            attendant: Attendant::new(plan.is_served()),
-            started: false,
+            crew: Crew::new(pod),
+            order: Order::default(),
+            anew: None,
+            ending: None,
+            verdict: Verdict::new(pod.readiness_gates.len()),
+            attendant: Attendant::new(plan.is_served() || !plan.checks.is_empty()),
             signals: Signals::default(),
+            to_restart: Vec::new(),
+            deadline: pod.active_deadline.map(|span| Time::START.after(span)),
         }
     }
 
-    fn hear(&mut self, now: Time, fact: Fact, actions: &mut Vec<Action>) {
+    fn hear(&mut self, now: Time, fact: Fact) {
+        let asked = self.ending.is_some();
         match fact {
-            Fact::Started(run) => {
-                if let Some(program) = self.program_of(run) {
-                    actions.push(Action::Say(Happening::Started(program)));
-                }
-                self.started |= self.main() == Some(run);
-            }
-            Fact::Unstartable(run, why) => {
-                if let Some(program) = self.program_of(run) {
-                    actions.push(Action::Say(Happening::CannotStart(program, why)));
-                }
-                self.hear_over(now, run, Ending::Exited(why.code()), false, actions);
-            }
-            Fact::Ended(run, ending) => {
-                if self.main() == Some(run) {
-                    let asked = !matches!(self.phase, Phase::Running { .. });
-                    let program = self.conduct.main;
-                    actions.push(Action::Say(Happening::Ended(program, ending, asked)));
-                }
-                self.hear_over(now, run, ending, true, actions);
-            }
+            Fact::Started(run) => self.crew.hear_started(now, run),
+            Fact::Unstartable(run, why) => self.crew.hear_over(now, run, Err(why), asked),
+            Fact::Ended(run, ending) => self.crew.hear_over(now, run, Ok(ending), asked),
             Fact::OrphanReaped { pid, ending } => {
-                actions.push(Action::Say(Happening::OrphanReaped(pid, ending, false)));
+                let orphan = Happening::OrphanReaped(pid, ending, false);
+                self.crew.desk.say(orphan);
             }
-            Fact::Signalled(signal, sender) => self.hear_signal(now, signal, sender, actions),
+            Fact::Signalled(signal, sender) => self.hear_signal(now, signal, sender),
             // SIGKILL to all was meant for the helper too.
             Fact::HelperLost | Fact::HelperUnstartable(_) if self.is_killing() => {}
             Fact::HelperLost | Fact::HelperUnstartable(_) => {
-                self.attendant.hear(now, fact, actions);
+                self.attendant.hear(now, fact, self.crew.desk.actions());
+                self.crew.hear_helper_lost(matches!(fact, Fact::HelperLost));
             }
+            Fact::Answered(ask, answer) => self.crew.hear_answer(ask, answer),
+            Fact::Commanded(command) => self.hear_command(now, command),
             // Looked at when the turn settles.
-            Fact::Emptied | Fact::Answered(..) | Fact::Commanded(_) => {}
+            Fact::Emptied => {}
         }
     }
 
-    /// A run is over; or, if not `ran`, never was: then why not was said, and how it ended is no news.
-    fn hear_over(
-        &mut self,
-        now: Time,
-        run: RunId,
-        ending: Ending,
-        ran: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        if self.main() == Some(run) {
-            let code = self.conduct.remap_exit.apply(ending.code());
-            match &mut self.phase {
-                Phase::Sweeping { sweep, main } => {
-                    sweep.leave_with(code);
-                    *main = None;
-                }
-                Phase::Stopping { stop, .. } => {
-                    let kill_at = stop.kill_at(now);
-                    self.sweep(code, kill_at);
-                }
-                Phase::Init | Phase::StoppingInit { .. } | Phase::Running { .. } => {
-                    self.sweep(code, now.after(self.conduct.grace.max(FLOOR)));
-                }
-            }
-        } else if self.steps.live() == Some(run) {
-            self.hear_step_over(now, ending, ran, actions);
-        } else if let Phase::Stopping { stop, .. } = &mut self.phase
-            && let Some(program) = stop.end_hook(run)
-            && ran
-            && !ending.is_success()
-        {
-            actions.push(Action::Say(Happening::PreStopFailed(program, ending)));
-        }
-    }
-
-    fn hear_step_over(&mut self, now: Time, ending: Ending, ran: bool, out: &mut Vec<Action>) {
-        let Some(program) = self.steps.current() else {
-            return;
-        };
-        let end = self.steps.end(now, ending);
-        let news = match (&self.phase, end) {
-            (Phase::Init, StepEnd::Rests(rest)) => {
-                Some(Happening::StepRests(program, ran.then_some(ending), rest))
-            }
-            _ if !ran => None,
-            (Phase::Init, StepEnd::Succeeded) => Some(Happening::StepDone(program)),
-            (Phase::Init, StepEnd::Failed) => Some(Happening::StepFailed(program, ending)),
-            _ => Some(Happening::Ended(program, ending, true)),
-        };
-        out.extend(news.map(Action::Say));
-    }
-
-    fn hear_signal(&mut self, now: Time, signal: Signal, sender: Sender, out: &mut Vec<Action>) {
-        // The terminal scolds whoever touches it from the background; that is about us, not about the command.
+    fn hear_signal(&mut self, now: Time, signal: Signal, sender: Sender) {
+        // The terminal scolds whoever touches it from the background; that is about us, not about the containers.
         if sender == Sender::Kernel && matches!(signal, Signal::TTIN | Signal::TTOU) {
             return;
         }
-        let asks = matches!(signal, Signal::TERM | Signal::INT);
-        match self.phase {
-            Phase::Init if asks => {
-                let code = self.conduct.remap_exit.apply(ExitCode::by_signal(signal));
-                let send = Some(self.conduct.stop_signal.unwrap_or(signal));
-                let kill_at = now.after(self.conduct.grace.max(FLOOR));
-                self.phase = Phase::StoppingInit {
-                    code,
-                    send,
-                    kill_at,
-                };
-            }
-            Phase::Running { main } if asks => {
-                self.phase = Phase::Stopping {
-                    main,
-                    stop: Stop::new(now, signal, &self.conduct),
-                };
-            }
-            // Only the first ask is an ask; what comes after it is handed on, not invented on.
-            _ => return self.signals.hand_on(signal),
+        // Only the first ask is an ask; what comes after it is handed on, not invented on.
+        if self.ending.is_some() || !matches!(signal, Signal::TERM | Signal::INT) {
+            return self.signals.hand_on(signal);
         }
-        self.signals.asked = true;
-        out.push(Action::Say(Happening::StopAsked(signal)));
+        self.crew.desk.say(Happening::StopAsked(signal));
+        self.hear_ask(now, signal);
     }
 
-    fn lapse(&mut self, now: Time, actions: &mut Vec<Action>) {
+    fn hear_ask(&mut self, now: Time, signal: Signal) {
+        self.signals.ask();
+        self.verdict.hear_ask(signal);
+        self.begin_ending(now, signal);
+    }
+
+    fn hear_command(&mut self, now: Time, command: Command) {
+        match command {
+            Command::SetGate(gate, holds) => self.verdict.set_gate(gate, holds),
+            Command::Restart(id) => self.to_restart.push(id),
+            Command::Signal(id, signal) => self.signals.send_to(id, signal),
+            Command::Stop if self.ending.is_some() => {}
+            Command::Stop => {
+                self.crew.desk.say(Happening::StopCommanded);
+                self.hear_ask(now, Signal::TERM);
+            }
+        }
+    }
+
+    fn begin_ending(&mut self, now: Time, signal: Signal) {
+        self.ending = Some(Ending::new(now, signal, &self.crew));
+        self.anew = None;
+    }
+
+    fn lapse(&mut self, now: Time) {
         self.attendant.lapse(now);
-        match &mut self.phase {
-            Phase::Init => self.steps.lapse(now),
-            Phase::StoppingInit { code, kill_at, .. } if *kill_at <= now => {
-                self.phase = Phase::Sweeping {
-                    main: None,
-                    sweep: Sweep::kill(*code, now),
-                };
-            }
-            Phase::Stopping { stop, .. } => stop.lapse(now, actions),
-            Phase::Sweeping { sweep, .. } => sweep.lapse(now),
-            Phase::StoppingInit { .. } | Phase::Running { .. } => {}
+        self.crew.lapse(now);
+        if let Some(ending) = &mut self.ending {
+            ending.lapse(now);
         }
     }
 
-    fn settle(&mut self, now: Time, emptied: bool, actions: &mut Vec<Action>) {
-        if !self.is_killing() {
-            self.attendant.settle(now, actions);
+    fn settle(&mut self, now: Time, emptied: bool) {
+        self.settle_helper(now);
+        self.settle_course(now);
+        self.signals.settle_before_stop(&mut self.crew);
+        if let Some(ending) = &mut self.ending {
+            ending.order_stops(now, &mut self.crew);
         }
-        // Before signals are handed on: what starts in this turn is the one to get them.
-        if matches!(self.phase, Phase::Init) {
-            self.settle_init(now, actions);
+        let (goes_on, grace) = (self.ending.is_none(), self.crew.plan().grace);
+        self.crew
+            .with_touched(|container, post| container.settle(now, goes_on, grace, post));
+        if goes_on {
+            ending::kill_overdue(&mut self.crew);
         }
-        let signals = std::mem::take(&mut self.signals);
-        self.forward(&signals.before_ask, actions);
-        match &mut self.phase {
-            Phase::StoppingInit {
-                code,
-                send,
-                kill_at,
-            } => match self.steps.live() {
-                Some(run) => actions.extend(
-                    send.take()
-                        .map(|signal| Action::Strike(run, Target::Process, signal)),
-                ),
-                None => {
-                    let (code, kill_at) = (*code, *kill_at);
-                    self.sweep(code, kill_at);
-                }
-            },
-            Phase::Stopping { main, stop } => {
-                stop.settle(now, *main, &self.conduct, &mut self.ids, actions);
-                if stop.grace_is_over() {
-                    // What the command's own end says will replace this code.
-                    let code = self
-                        .conduct
-                        .remap_exit
-                        .apply(ExitCode::by_signal(Signal::KILL));
-                    let sweep = Sweep::kill(code, now);
-                    self.phase = Phase::Sweeping {
-                        main: Some(*main),
-                        sweep,
-                    };
-                }
-            }
-            Phase::Init | Phase::Running { .. } | Phase::Sweeping { .. } => {}
+        if goes_on && self.anew.is_none() {
+            self.order.settle(now, &mut self.crew);
         }
-        self.forward(&signals.after_ask, actions);
-        if let Phase::Sweeping { sweep, .. } = &mut self.phase {
-            sweep.settle(now, emptied, actions);
+        let anybody = self
+            .ending
+            .as_ref()
+            .is_none_or(|ending| !ending.is_sweeping());
+        self.signals.settle(anybody, &mut self.crew);
+        self.crew.tell();
+        if let Some(ending) = &mut self.ending {
+            let verdict = &self.verdict;
+            ending.settle(now, emptied, &mut self.crew, |crew| verdict.exit_code(crew));
+        }
+        self.crew.turn_over();
+        let since = self.ending.as_ref().map(Ending::since);
+        self.verdict.settle(now, &self.crew, &self.order, since);
+    }
+
+    fn settle_helper(&mut self, now: Time) {
+        if !self.is_killing() && self.attendant.settle(now, self.crew.desk.actions()) {
+            self.crew.hear_helper();
+        }
+        self.crew.desk.set_helper_is_up(self.attendant.is_up());
+    }
+
+    /// What the turn means for the pod's course: it goes on, begins anew, or comes to its end.
+    fn settle_course(&mut self, now: Time) {
+        let (init_failed, all_anew) = self.crew.judge(now, self.ending.is_none());
+        let to_restart = std::mem::take(&mut self.to_restart);
+        if self.ending.is_some() {
+            return;
+        }
+        if let Some(id) = init_failed {
+            self.verdict.hear_init_failed(id);
+            return self.begin_ending(now, Signal::TERM);
+        }
+        if let Some(by) = all_anew.filter(|_| self.anew.is_none()) {
+            self.anew = Some(Anew::begin(now, by, &mut self.crew));
+        }
+        to_restart.into_iter().for_each(|id| self.restart(now, id));
+        self.crew.note();
+        self.anew = self
+            .anew
+            .take()
+            .filter(|anew| !anew.is_over(&mut self.crew, &mut self.order));
+        if self.anew.is_none() && self.mains_are_over() {
+            self.begin_ending(now, Signal::TERM);
+        } else if self.deadline.is_some_and(|at| at <= now) {
+            self.crew.desk.say(Happening::DeadlineExceeded);
+            self.verdict.hear_deadline();
+            self.begin_ending(now, Signal::TERM);
         }
     }
 
-    fn settle_init(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if let Some(code) = self.steps.failure() {
-            let code = self.conduct.remap_exit.apply(code);
-            self.sweep(code, now.after(self.conduct.grace.max(FLOOR)));
-        } else if self.steps.all_done() {
-            let main = self.ids.mint();
-            actions.push(Action::Start(main, self.conduct.main));
-            self.phase = Phase::Running { main };
-        } else if let Some(program) = self.steps.due() {
-            let run = self.ids.mint();
-            actions.push(Action::Start(run, program));
-            self.steps.begin(now, run);
-        }
-    }
-
-    /// Hands signals to whatever runs.
-    fn forward(&self, signals: &[Signal], actions: &mut Vec<Action>) {
-        let run = match &self.phase {
-            Phase::Init | Phase::StoppingInit { .. } => self.steps.live(),
-            Phase::Running { main } | Phase::Stopping { main, .. } => Some(*main),
-            Phase::Sweeping { .. } => None,
+    /// Stops a container in order and starts it again; one that rests or is over is started at once. What has done its
+    /// work for good, an init container, is left alone.
+    fn restart(&mut self, now: Time, id: ContainerId) {
+        let order = StopOrder {
+            cause: KillCause::Commanded,
+            stop_by: now.after(self.crew.plan().grace),
+            signal: Signal::TERM,
+            waits: false,
         };
-        actions.extend(signals.iter().map(|signal| match run {
-            Some(run) => Action::Strike(run, Target::Process, *signal),
-            None => Action::Say(Happening::SignalDropped(*signal)),
-        }));
+        self.crew.with(id, |container, post| {
+            container.stop(now, order, post);
+            if post.plan.role != Role::Init || container.standing() == Standing::Between {
+                container.start_afresh();
+            }
+        });
+    }
+
+    /// S155, F.2: main containers are what a pod is for.
+    fn mains_are_over(&self) -> bool {
+        let mut mains = self
+            .crew
+            .seen()
+            .iter()
+            .filter(|seen| seen.role == Role::Main);
+        mains.all(|seen| matches!(seen.standing, Standing::Done | Standing::Failed))
     }
 
     fn is_killing(&self) -> bool {
-        matches!(&self.phase, Phase::Sweeping { sweep, .. } if sweep.is_killing())
-    }
-
-    fn sweep(&mut self, code: ExitCode, kill_at: Time) {
-        self.phase = Phase::Sweeping {
-            main: None,
-            sweep: Sweep::new(code, kill_at),
-        };
-    }
-
-    /// The command's run, while its end is still to come.
-    fn main(&self) -> Option<RunId> {
-        match &self.phase {
-            Phase::Running { main } | Phase::Stopping { main, .. } => Some(*main),
-            Phase::Sweeping { main, .. } => *main,
-            Phase::Init | Phase::StoppingInit { .. } => None,
-        }
-    }
-
-    fn program_of(&self, run: RunId) -> Option<ProgramId> {
-        if self.main() == Some(run) {
-            return Some(self.conduct.main);
-        }
-        if self.steps.live() == Some(run) {
-            return self.steps.current();
-        }
-        match &self.phase {
-            Phase::Stopping { stop, .. } => stop
-                .hook()
-                .filter(|(hook, _)| *hook == run)
-                .map(|(_, program)| program),
-            _ => None,
-        }
+        self.ending.as_ref().is_some_and(Ending::is_killing)
     }
 }
 
 impl Machine for Pod {
     fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
-        let mut actions = Vec::new();
-        if matches!(&self.phase, Phase::Sweeping { sweep, .. } if sweep.has_left()) {
-            return actions;
+        if self.ending.as_ref().is_some_and(Ending::has_left) {
+            return Vec::new();
         }
         for fact in facts {
-            self.hear(now, *fact, &mut actions);
+            self.hear(now, *fact);
         }
-        self.lapse(now, &mut actions);
-        self.settle(now, facts.contains(&Fact::Emptied), &mut actions);
-        actions
+        self.lapse(now);
+        self.settle(now, facts.contains(&Fact::Emptied));
+        self.crew.desk.take_actions()
     }
 
     fn deadline(&self) -> Option<Time> {
-        let phase = match &self.phase {
-            Phase::Init => self.steps.deadline(),
-            Phase::StoppingInit { kill_at, .. } => Some(*kill_at),
-            Phase::Running { .. } => None,
-            Phase::Stopping { stop, .. } => stop.deadline(),
-            Phase::Sweeping { sweep, .. } => sweep.deadline(),
+        let ending = match &self.ending {
+            Some(ending) => ending.deadline(),
+            None => self.deadline,
         };
-        [phase, self.attendant.deadline()]
+        [ending, self.crew.deadline(), self.attendant.deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn status(&self) -> Status {
-        let (running, stopping) = match &self.phase {
-            Phase::Init => (false, false),
-            Phase::Running { .. } => (self.started, false),
-            Phase::Stopping { .. } => (self.started, true),
-            Phase::StoppingInit { .. } | Phase::Sweeping { .. } => (false, true),
-        };
-        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        Status {
-            steps: count(self.steps.total()),
-            steps_done: count(self.steps.done()),
-            started: self.started,
-            running,
-            stopping,
-        }
+        let since = self.ending.as_ref().map(Ending::since);
+        self.verdict.status(&self.crew, &self.order, since)
     }
 
     fn pod_status(&self) -> PodStatus {
-        let status = self.status();
-        let waits = ContainerStatus {
-            state: ContainerState::Waiting(WaitingReason::Initial),
-            last: None,
-            restarts: 0,
-            ready: false,
-            started: false,
-            live: true,
-            last_start: None,
-        };
-        let ended = |ready| ContainerStatus {
-            state: ContainerState::Terminated(Termination {
-                ending: Ending::Exited(ExitCode::SUCCESS),
-                unstartable: false,
-                started_at: Time::START,
-                finished_at: Time::START,
-            }),
-            ready,
-            ..waits
-        };
-        let steps = (0..status.steps).map(|step| match step < status.steps_done {
-            true => ended(true),
-            false => waits,
-        });
-        let main = match (status.started, status.running) {
-            (false, _) => waits,
-            (true, false) => ContainerStatus {
-                started: true,
-                ..ended(false)
-            },
-            (true, true) => ContainerStatus {
-                state: ContainerState::Running(Time::START),
-                ready: true,
-                started: true,
-                ..waits
-            },
-        };
-        let condition = |holds| Condition {
-            holds,
-            ..Condition::default()
-        };
-        let serves = condition(status.started && status.running);
-        let initialized = condition(status.steps == status.steps_done);
-        PodStatus {
-            phase: if status.started {
-                machine::Phase::Running
-            } else {
-                machine::Phase::Pending
-            },
-            stopping_since: status.stopping.then_some(Time::START),
-            conditions: [
-                condition(true),
-                condition(true),
-                initialized,
-                serves,
-                serves,
-            ],
-            containers: steps.chain([main]).collect(),
-            ..PodStatus::default()
-        }
+        let since = self.ending.as_ref().map(Ending::since);
+        self.verdict.pod_status(&self.crew, since)
     }
 }

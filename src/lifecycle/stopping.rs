@@ -1,10 +1,15 @@
-//! A stop that somebody asked for, while the command lives: drain, pre-stop hook, stop signal, in one grace.
+//! The stop of one instance: preStop hook, its turn, stop signal, SIGKILL (kubelet-semantics D.2).
 //!
-//! One absolute time, `stop_by`, is set when the stop is heard and handed down; budgets cannot add up past it. The one
-//! exception is the kubelet's (S85, S102, S103): the stop signal is always sent, and two seconds are granted to it.
+//! There are two clocks. When the pod is being stopped, all look at one absolute time, so budgets cannot add up past it:
+//! whoever kills the pod from outside counts from the same moment and rounds nothing. When one container is being stopped
+//! and the pod goes on, it is the kubelet's arithmetic, which gives back the fraction of the last second that the hook
+//! used (S84). Either way the stop signal is sent, and two seconds are granted to it (S85, S102, S103).
 
-use crate::machine::{Action, Happening, RunId, RunIds};
-use crate::plan::{Lifecycle, ProgramId, Signal, Target};
+use super::desk::Desk;
+use super::hook::Call;
+use super::leftovers::Leftovers;
+use crate::machine::{Happening, KillCause, RunId};
+use crate::plan::{ContainerId, Hook, HookKind, Signal, Target};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -13,125 +18,186 @@ use std::time::Duration;
 pub const FLOOR: Duration = Duration::from_secs(2);
 
 /// A stop under way.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Stop {
-    signal: Signal,
+    cause: KillCause,
+    begun: Time,
     stop_by: Time,
+    signal: Signal,
+    /// Whether those are gone that had to go first (D.3).
+    has_turn: bool,
     stage: Stage,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Stage {
-    DrainDue { until: Time },
-    Draining { until: Time },
-    HookDue,
-    Hook { run: RunId, program: ProgramId },
+    Hook(Call),
     SignalDue,
     Signalled { kill_at: Time },
-    GraceOver,
+    KillDue,
+    Killed,
 }
 
 impl Stop {
-    /// A stop asked for at `now` by `asked`.
-    pub fn new(now: Time, asked: Signal, conduct: &Lifecycle) -> Stop {
-        let stop_by = now.after(conduct.grace);
-        let stage = match conduct.drain.min(conduct.grace).is_zero() {
-            true => Stage::HookDue,
-            false => Stage::DrainDue {
-                until: now.after(conduct.drain).min(stop_by),
-            },
+    /// A stop that begins when the turn settles, and is to be over at `stop_by`.
+    pub fn new(
+        now: Time,
+        cause: KillCause,
+        stop_by: Time,
+        signal: Signal,
+        hook: Option<Hook>,
+    ) -> Stop {
+        // S89: without grace there is no hook.
+        let stage = match hook.filter(|_| stop_by > now) {
+            Some(hook) => Stage::Hook(Call::new(HookKind::PreStop, hook)),
+            None => Stage::SignalDue,
         };
         Stop {
-            signal: conduct.stop_signal.unwrap_or(asked),
+            cause,
+            begun: now,
             stop_by,
+            signal,
+            has_turn: true,
             stage,
         }
     }
 
-    /// When to kill what is left, if the command has ended now.
-    pub fn kill_at(&self, now: Time) -> Time {
-        match self.stage {
-            Stage::Signalled { kill_at } => kill_at,
-            _ => self.stop_by.max(now.after(FLOOR)),
+    /// The stop signal waits until [`Stop::give_turn`], or until the grace is over (S114, S115).
+    pub fn waits_for_its_turn(mut self) -> Stop {
+        self.has_turn = false;
+        self
+    }
+
+    /// Those that had to go first are gone.
+    pub fn give_turn(&mut self) {
+        self.has_turn = true;
+    }
+
+    /// Why.
+    pub fn cause(&self) -> KillCause {
+        self.cause
+    }
+
+    /// It was under way for another reason. What was done is not done again (S110), and an end that comes earlier holds.
+    pub fn join(&mut self, now: Time, cause: KillCause, stop_by: Time) {
+        self.cause = cause;
+        self.stop_by = self.stop_by.min(stop_by);
+        if let Stage::Signalled { kill_at } = &mut self.stage {
+            *kill_at = (*kill_at).min(stop_by.max(now.after(FLOOR)));
         }
     }
 
-    /// A run is over; if it was the hook, the stop goes on, and the hook's program is told.
-    pub fn end_hook(&mut self, run: RunId) -> Option<ProgramId> {
-        match self.stage {
-            Stage::Hook { run: hook, program } if hook == run => {
-                self.stage = Stage::SignalDue;
-                Some(program)
-            }
+    /// The hook, while it is at it.
+    pub fn hook(&mut self) -> Option<&mut Call> {
+        match &mut self.stage {
+            Stage::Hook(call) => Some(call),
             _ => None,
         }
     }
 
     /// Deadlines that are due.
-    pub fn lapse(&mut self, now: Time, actions: &mut Vec<Action>) {
-        match self.stage {
-            Stage::Draining { until } if until <= now => self.stage = Stage::HookDue,
-            Stage::Hook { program, .. } if self.stop_by <= now => {
-                actions.push(Action::Say(Happening::PreStopOverran(program)));
-                self.stage = Stage::SignalDue;
+    pub fn lapse(
+        &mut self,
+        now: Time,
+        id: ContainerId,
+        leftovers: &mut Leftovers,
+        desk: &mut Desk,
+    ) {
+        match &mut self.stage {
+            Stage::Hook(call) => {
+                call.lapse(now);
+                if call.succeeded().is_none() && self.stop_by <= now {
+                    desk.say(Happening::HookOverran(id));
+                    self.end_hook(leftovers);
+                }
             }
-            Stage::Signalled { kill_at } if kill_at <= now => self.stage = Stage::GraceOver,
-            _ => {}
+            Stage::Signalled { kill_at } if *kill_at <= now => self.stage = Stage::KillDue,
+            Stage::SignalDue | Stage::Signalled { .. } | Stage::KillDue | Stage::Killed => {}
         }
     }
 
-    /// What to do now for the command's run `main`.
+    fn end_hook(&mut self, leftovers: &mut Leftovers) {
+        if let Stage::Hook(call) = std::mem::replace(&mut self.stage, Stage::SignalDue) {
+            call.abandon(leftovers);
+        }
+    }
+
+    /// Calls the hook and sends the signal, each if it is due. `run` is the instance's.
     pub fn settle(
         &mut self,
         now: Time,
-        main: RunId,
-        conduct: &Lifecycle,
-        ids: &mut RunIds,
-        actions: &mut Vec<Action>,
+        run: RunId,
+        id: ContainerId,
+        leftovers: &mut Leftovers,
+        desk: &mut Desk,
     ) {
-        if let Stage::DrainDue { until } = self.stage {
-            actions.push(Action::Say(Happening::Draining(until.since(now))));
-            self.stage = Stage::Draining { until };
+        if let Stage::Hook(call) = &mut self.stage {
+            call.settle(now, id, leftovers, desk);
+            if call.succeeded().is_some() {
+                self.end_hook(leftovers);
+            }
         }
-        if matches!(self.stage, Stage::HookDue) {
-            // S89: without grace there is no hook.
-            self.stage = match conduct.pre_stop.filter(|_| self.stop_by > now) {
-                Some(program) => {
-                    let run = ids.mint();
-                    actions.push(Action::Start(run, program));
-                    Stage::Hook { run, program }
-                }
-                None => Stage::SignalDue,
-            };
-        }
-        if matches!(self.stage, Stage::SignalDue) {
-            actions.push(Action::Strike(main, Target::Process, self.signal));
-            self.stage = Stage::Signalled {
-                kill_at: self.stop_by.max(now.after(FLOOR)),
-            };
+        if matches!(self.stage, Stage::SignalDue) && (self.has_turn || self.stop_by <= now) {
+            desk.strike(run, Target::Process, self.signal);
+            let kill_at = self.kill_at(now);
+            self.stage = Stage::Signalled { kill_at };
         }
     }
 
-    /// Whether all that is left is to be killed now.
-    pub fn grace_is_over(&self) -> bool {
-        matches!(self.stage, Stage::GraceOver)
+    fn kill_at(&self, now: Time) -> Time {
+        let rest = match self.cause {
+            KillCause::Stop => self.stop_by.since(now),
+            _ => {
+                let used = Duration::from_secs(now.since(self.begun).as_secs());
+                self.stop_by.since(self.begun.after(used))
+            }
+        };
+        now.after(rest.max(FLOOR))
     }
 
-    /// The hook that runs now, with its program.
-    pub fn hook(&self) -> Option<(RunId, ProgramId)> {
+    /// When SIGKILL is due, once the stop signal was sent.
+    pub fn is_to_be_killed_at(&self) -> Option<Time> {
         match self.stage {
-            Stage::Hook { run, program } => Some((run, program)),
+            Stage::Signalled { kill_at } => Some(kill_at),
             _ => None,
+        }
+    }
+
+    /// Whether it is to be killed now, or was.
+    pub fn is_past_its_grace(&self) -> bool {
+        matches!(self.stage, Stage::KillDue | Stage::Killed)
+    }
+
+    /// Kills it with its tree if that is due, unless `all` are killed anyway.
+    pub fn kill_if_due(&mut self, run: RunId, id: ContainerId, all: bool, desk: &mut Desk) {
+        if !matches!(self.stage, Stage::KillDue) {
+            return;
+        }
+        desk.say(Happening::ExceededGrace(id));
+        if !all {
+            desk.strike(run, Target::Tree, Signal::KILL);
+        }
+        self.stage = Stage::Killed;
+    }
+
+    /// The hook is not waited for any more: the instance is gone.
+    pub fn abandon(self, leftovers: &mut Leftovers) {
+        if let Stage::Hook(call) = self.stage {
+            call.abandon(leftovers);
         }
     }
 
     /// When to look again.
     pub fn deadline(&self) -> Option<Time> {
-        match self.stage {
-            Stage::Draining { until } => Some(until),
-            Stage::Hook { .. } => Some(self.stop_by),
-            Stage::Signalled { kill_at } => Some(kill_at),
-            Stage::DrainDue { .. } | Stage::HookDue | Stage::SignalDue | Stage::GraceOver => None,
+        match &self.stage {
+            Stage::Hook(call) => Some(
+                call.deadline()
+                    .map_or(self.stop_by, |at| at.min(self.stop_by)),
+            ),
+            Stage::SignalDue if self.has_turn => None,
+            Stage::SignalDue => Some(self.stop_by),
+            Stage::Signalled { kill_at } => Some(*kill_at),
+            Stage::KillDue | Stage::Killed => None,
         }
     }
 }

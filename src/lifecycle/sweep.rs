@@ -16,7 +16,6 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// The clearing away of what is left.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    code: ExitCode,
     kill_at: Time,
     state: State,
 }
@@ -33,27 +32,20 @@ enum State {
 }
 
 impl Sweep {
-    /// Ask all that is left to go, and kill it at `kill_at`; leave with `code`.
-    pub fn new(code: ExitCode, kill_at: Time) -> Sweep {
+    /// Ask all that is left to go, and kill it at `kill_at`.
+    pub fn new(kill_at: Time) -> Sweep {
         Sweep {
-            code,
             kill_at,
             state: State::AskDue,
         }
     }
 
-    /// Kill all that is left at once; leave with `code`.
-    pub fn kill(code: ExitCode, now: Time) -> Sweep {
+    /// Kill all that is left at once.
+    pub fn kill(now: Time) -> Sweep {
         Sweep {
-            code,
             kill_at: now,
             state: State::KillDue,
         }
-    }
-
-    /// Leave with another code than was thought.
-    pub fn leave_with(&mut self, code: ExitCode) {
-        self.code = code;
     }
 
     /// Whether SIGKILL was sent or is about to be.
@@ -84,11 +76,18 @@ impl Sweep {
         }
     }
 
-    /// What to do now. `emptied`: nothing is left.
-    pub fn settle(&mut self, now: Time, emptied: bool, actions: &mut Vec<Action>) {
+    /// What to do now. `emptied`: nothing is left. `code` is what to leave with, asked for when it comes to that: the last
+    /// end may still decide it.
+    pub fn settle(
+        &mut self,
+        now: Time,
+        emptied: bool,
+        code: impl FnOnce() -> ExitCode,
+        actions: &mut Vec<Action>,
+    ) {
         match self.state {
             State::Left => {}
-            _ if emptied => self.leave(actions),
+            _ if emptied => self.leave(code(), actions),
             State::AskDue => {
                 actions.push(Action::Say(Happening::Stragglers(self.kill_at.since(now))));
                 actions.push(Action::StrikeAll(Signal::TERM));
@@ -103,7 +102,7 @@ impl Sweep {
             State::AgainDue { leave_at } => self.strike(now, leave_at, actions),
             State::GivenUp => {
                 actions.push(Action::Say(Happening::LeftBehind));
-                self.leave(actions);
+                self.leave(code(), actions);
             }
             State::Asked | State::Killing { .. } => {}
         }
@@ -117,8 +116,8 @@ impl Sweep {
         };
     }
 
-    fn leave(&mut self, actions: &mut Vec<Action>) {
-        actions.push(Action::Leave(self.code));
+    fn leave(&mut self, code: ExitCode, actions: &mut Vec<Action>) {
+        actions.push(Action::Leave(code));
         self.state = State::Left;
     }
 

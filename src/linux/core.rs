@@ -6,8 +6,8 @@
 //! status.
 //!
 //! What surprised us: performing can make news (a fork that is refused), which must be heard in the same turn, or the
-//! loop would sleep on it. That comes to an end because a failed start never leads to another start at the same time
-//! more than once.
+//! loop would sleep on it. That comes to an end because a failed start never leads to more than two others at the same
+//! time.
 
 use super::clock::Clock;
 use super::guests::Guests;

@@ -62,7 +62,6 @@ pub fn run(
             Err(_) => {
                 let grace = match &plan.conduct {
                     Conduct::Pod(pod) => pod.grace,
-                    Conduct::Lifecycle(conduct) => conduct.grace,
                     Conduct::Passthrough(_) => GRACE_AFTER_BUG,
                 };
                 machine = Box::new(Aftermath::new(grace, ExitCode::BUG));

@@ -17,7 +17,8 @@ pub struct RunIds {
 impl RunIds {
     /// An id that was never given before.
     pub fn mint(&mut self) -> RunId {
-        self.minted += 1;
+        // A number comes round after four billion runs, when whoever had it is long forgotten.
+        self.minted = self.minted.wrapping_add(1);
         RunId(self.minted)
     }
 }

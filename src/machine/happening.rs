@@ -11,23 +11,13 @@ pub enum Happening {
     Started(ProgramId),
     /// A program could not be started.
     CannotStart(ProgramId, Unstartable),
-    /// An init step succeeded.
-    StepDone(ProgramId),
-    /// An init step failed and is tried again after a rest; how it ended, if it ever ran.
-    StepRests(ProgramId, Option<Ending>, Duration),
     /// A program ended; the last tells whether a stop had been asked for.
     Ended(ProgramId, Ending, bool),
-    /// An init step failed for good: the command is never run.
-    StepFailed(ProgramId, Ending),
     /// A stop was asked for.
     StopAsked(Signal),
-    /// The command goes on serving, unready, for this long.
+    /// The containers go on serving, unready, for this long.
     Draining(Duration),
-    /// The pre-stop hook failed; the stop goes on.
-    PreStopFailed(ProgramId, Ending),
-    /// The pre-stop hook was still running when the grace was over; it is left to itself.
-    PreStopOverran(ProgramId),
-    /// Processes are left after the command ended; they get SIGTERM and this long.
+    /// Processes are left after the containers ended; they get SIGTERM and this long.
     Stragglers(Duration),
     /// The grace is over: SIGKILL to all that is left.
     GraceOver,

@@ -12,7 +12,8 @@
 //! 3. After `step`, every deadline lies in the future.
 //! 4. A run goes Start, then Started, then Ended, or Unstartable instead of both; each once, in that order. The hands
 //!    guarantee it, the machine relies on it.
-//! 5. No two live runs of one program. Nothing but a hook starts once a stop was heard. After Leave, nothing.
+//! 5. No two live runs of one program. Once a stop was heard nothing starts but hooks and readiness probes, and once
+//!    SIGKILL was sent to all, nothing. After Leave, nothing.
 //! 6. Same plan, same facts, same times: same actions.
 //!
 //! What surprised us: "deadlines first, then facts" and "facts first, one by one" are both wrong. The first starts a

@@ -13,7 +13,6 @@ use std::ffi::{CStr, CString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 pub use container::{
     Container, ContainerId, GateId, Pod, Restart, RestartPolicy, RestartRule, Role, RuleAction,
@@ -185,40 +184,8 @@ pub enum HealthAddress {
 pub enum Conduct {
     /// As a kubelet would with a pod.
     Pod(Pod),
-    /// One command with its init steps.
-    Lifecycle(Lifecycle),
     /// As tini, dumb-init or catatonit would with a command.
     Passthrough(Passthrough),
-}
-
-/// One command with what comes before and after it.
-#[derive(Clone, Debug)]
-pub struct Lifecycle {
-    /// Init steps: strictly in order, each to success.
-    pub steps: Vec<ProgramId>,
-    /// How often a failed init step is tried again.
-    pub step_retries: Retries,
-    /// The command.
-    pub main: ProgramId,
-    /// Run before the stop signal.
-    pub pre_stop: Option<ProgramId>,
-    /// All must be over this long after a stop was asked for.
-    pub grace: Duration,
-    /// How long the command goes on serving, unready, before anything else of the stop.
-    pub drain: Duration,
-    /// What the command is stopped with; without it, the signal that asked.
-    pub stop_signal: Option<Signal>,
-    /// Exit codes to change on the way out.
-    pub remap_exit: ExitMap,
-}
-
-/// How often to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retries {
-    /// At most this often.
-    AtMost(u32),
-    /// For ever.
-    Unlimited,
 }
 
 /// What the small inits do: forward, rewrite, reap, leave.

@@ -3,14 +3,14 @@
 //! `warn` is for what a person should act on, `error` for why a container or the pod will not run, `info` for the course
 //! of a life.
 
-use super::words::{ending, reason, span};
+use super::words::{ending, is_trouble, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
-use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind};
+use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, RestartPolicy, Role};
 use log::Level;
 use nix::errno::Errno;
 
 /// How loud.
-pub fn level(happening: &Happening) -> Level {
+pub fn level(happening: &Happening, plan: &Plan) -> Level {
     match happening {
         Happening::ContainerUnstartable(..)
         | Happening::InitFailed(..)
@@ -23,11 +23,13 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HookFellBack(..)
         | Happening::ExceededGrace(_)
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
-        Happening::ContainerEnded(_, end, false)
-            if *end != Ending::Exited(crate::plan::ExitCode(0)) =>
-        {
-            Level::Warn
-        }
+        Happening::BackingOff(_, rest) if !rest.is_zero() => Level::Warn,
+        Happening::ContainerEnded(id, end, false) => match end {
+            Ending::Killed(signal) if is_trouble(*signal) => Level::Warn,
+            // What is never restarted hands its code on, and that says it.
+            _ if end.is_success() || is_never_restarted(*id, plan) => Level::Info,
+            _ => Level::Warn,
+        },
         _ => Level::Info,
     }
 }
@@ -44,12 +46,15 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
                 reason(*why, &file(*id, plan))
             )
         }
+        Happening::ContainerEnded(id, end, false) if end.is_success() && is_init(*id, plan) => {
+            format!("{} is done", name(id))
+        }
         Happening::ContainerEnded(id, end, _) => format!("{} {}", name(id), ending(*end)),
         Happening::BackingOff(id, rest) if rest.is_zero() => {
-            format!("{} is started again at once", name(id))
+            format!("{} is tried again at once", name(id))
         }
         Happening::BackingOff(id, rest) => {
-            format!("{} is started again in {}", name(id), span(*rest))
+            format!("{} is tried again in {}", name(id), span(*rest))
         }
         Happening::Killing(id, cause) => format!("stopping {}{}", name(id), kill_cause(*cause)),
         Happening::Unhealthy(id, kind, Outcome::Unknown, cause) => {
@@ -114,6 +119,15 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
         Happening::StopCommanded => "a stop was asked for by the control socket".to_owned(),
         _ => String::new(),
     }
+}
+
+fn is_never_restarted(id: ContainerId, plan: &Plan) -> bool {
+    matches!(&plan.conduct, Conduct::Pod(pod)
+        if pod.container(id).restart.policy == RestartPolicy::Never)
+}
+
+fn is_init(id: ContainerId, plan: &Plan) -> bool {
+    matches!(&plan.conduct, Conduct::Pod(pod) if pod.container(id).role == Role::Init)
 }
 
 pub(super) fn name(id: ContainerId, plan: &Plan) -> String {

@@ -4,10 +4,7 @@ use super::chronicle::{LastWords, Mark};
 use super::journal::Event;
 use super::tally::Counts;
 use crate::machine::{ContainerStatus, PodStatus};
-use crate::plan::{
-    Check, Conduct, Container, ContainerId, ExitMap, Lifecycle, Plan, Pod, Program, ProgramId,
-    Restart, RestartPolicy, Retries, Role,
-};
+use crate::plan::{Check, Conduct, Container, ContainerId, ExitMap, Plan, Pod, Program};
 use crate::time::Time;
 use std::time::{Duration, SystemTime};
 
@@ -115,46 +112,11 @@ impl View {
     }
 }
 
-/// The pod of a plan. One command with its init steps is a pod too.
+/// The pod of a plan; what is no pod has nothing to show.
 pub fn pod_of(plan: &Plan) -> Pod {
     match &plan.conduct {
         Conduct::Pod(pod) => pod.clone(),
-        Conduct::Lifecycle(conduct) => pod_of_command(plan, conduct),
         Conduct::Passthrough(_) => empty(Duration::ZERO),
-    }
-}
-
-fn pod_of_command(plan: &Plan, conduct: &Lifecycle) -> Pod {
-    let container = |program: ProgramId, role: Role| Container {
-        name: plan.program(program).name.clone(),
-        role,
-        program,
-        restart: Restart {
-            policy: RestartPolicy::Never,
-            rules: Vec::new(),
-            at_most: match conduct.step_retries {
-                Retries::AtMost(times) => Some(times),
-                Retries::Unlimited => None,
-            },
-        },
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: conduct.stop_signal,
-        kills_its_tree: false,
-        termination_message: None,
-    };
-    let steps = conduct
-        .steps
-        .iter()
-        .map(|step| container(*step, Role::Init));
-    let main = container(conduct.main, Role::Main);
-    Pod {
-        containers: steps.chain([main]).collect(),
-        drain: conduct.drain,
-        ..empty(conduct.grace)
     }
 }
 

@@ -12,25 +12,19 @@ use std::time::Duration;
 
 /// Says it to the log.
 pub fn say(happening: &Happening, plan: &Plan) {
-    let level = level(happening);
+    let level = level(happening, plan);
     if log::log_enabled!(level) {
         log::log!(level, "{}", words(happening, plan));
     }
 }
 
 /// How loud.
-pub fn level(happening: &Happening) -> Level {
+pub fn level(happening: &Happening, plan: &Plan) -> Level {
     match happening {
-        Happening::CannotStart(..) | Happening::StepFailed(..) => Level::Error,
+        Happening::CannotStart(..) => Level::Error,
         Happening::Ended(_, Ending::Killed(signal), false) if is_trouble(*signal) => Level::Warn,
-        Happening::StepRests(..)
-        | Happening::PreStopFailed(..)
-        | Happening::PreStopOverran(_)
-        | Happening::GraceOver
-        | Happening::LeftBehind
-        | Happening::HelperRefused(_) => Level::Warn,
+        Happening::GraceOver | Happening::LeftBehind | Happening::HelperRefused(_) => Level::Warn,
         Happening::Started(_)
-        | Happening::StepDone(_)
         | Happening::Ended(..)
         | Happening::StopAsked(_)
         | Happening::Draining(_)
@@ -38,13 +32,13 @@ pub fn level(happening: &Happening) -> Level {
         | Happening::HelperLost => Level::Info,
         Happening::OrphanReaped(_, _, true) => Level::Warn,
         Happening::SignalDropped(_) | Happening::OrphanReaped(..) => Level::Debug,
-        of_a_pod => pod_words::level(of_a_pod),
+        of_a_pod => pod_words::level(of_a_pod, plan),
     }
 }
 
 /// Whether a death by this signal is news by itself. Ctrl-C, a hangup or `kill` are what somebody wanted; these are the
 /// kernel's verdict on the program (the out-of-memory killer's too), or somebody's who had lost patience.
-fn is_trouble(signal: Signal) -> bool {
+pub(super) fn is_trouble(signal: Signal) -> bool {
     matches!(
         signal.number(),
         libc::SIGKILL
@@ -69,31 +63,10 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             let file = plan.program(*program).file().to_string_lossy();
             format!("cannot start {}: {}", name(program), reason(*why, &file))
         }
-        Happening::StepDone(program) => format!("{} is done", name(program)),
-        Happening::StepRests(program, end, rest) => {
-            let how = end.map_or("did not run".to_owned(), ending);
-            let when = match rest.is_zero() {
-                true => "at once".to_owned(),
-                false => format!("in {}", span(*rest)),
-            };
-            format!("{} {how}; it is tried again {when}", name(program))
-        }
         Happening::Ended(program, end, _) => format!("{} {}", name(program), ending(*end)),
-        Happening::StepFailed(program, end) => {
-            format!("{} {}; the command is not run", name(program), ending(*end))
-        }
         Happening::StopAsked(signal) => format!("{signal} received: stopping"),
         Happening::Draining(time) => {
             format!("draining: unready from now on, stopping in {}", span(*time))
-        }
-        Happening::PreStopFailed(program, end) => {
-            format!("{} {}; the stop goes on", name(program), ending(*end))
-        }
-        Happening::PreStopOverran(program) => {
-            format!(
-                "{} is still running at the end of the grace; the stop goes on without it",
-                name(program)
-            )
         }
         Happening::Stragglers(time) => {
             format!("what is left gets SIGTERM and {} to end", span(*time))
@@ -240,9 +213,10 @@ mod tests {
     #[test]
     fn a_death_is_worth_a_warning_if_nobody_asked_for_it_and_ctrl_c_does_not_explain_it() {
         let death = |signal, asked| Happening::Ended(ProgramId(0), Ending::Killed(signal), asked);
-        assert_eq!(level(&death(Signal::KILL, false)), Level::Warn);
-        assert_eq!(level(&death(Signal::KILL, true)), Level::Info);
-        assert_eq!(level(&death(Signal::INT, false)), Level::Info);
+        let level = |happening: Happening| level(&happening, &plan("web"));
+        assert_eq!(level(death(Signal::KILL, false)), Level::Warn);
+        assert_eq!(level(death(Signal::KILL, true)), Level::Info);
+        assert_eq!(level(death(Signal::INT, false)), Level::Info);
         assert_eq!(
             words(&death(Signal::KILL, false), &plan("web")),
             "web was killed by SIGKILL"

@@ -1,19 +1,22 @@
 //! Looks over the machine's shoulder after every step and knows what may never happen.
 //!
 //! Here are the laws that every machine keeps (`machine`'s own, by number, and [`Ending`] for how a life ends); those
-//! of one conduct are in `laws_lifecycle` and `laws_passthrough`. The laws keep their own books, from facts and
+//! of one conduct are in `laws_command`, `laws_pod` and `laws_passthrough`. The laws keep their own books, from facts and
 //! actions alone, and were written from the kubelet's semantics, not from the machines.
 //!
 //! What surprised us: "the right thing happens in the first turn after it was due" proves nothing about deadlines, for
 //! a machine that asks to be woken too late has no turn before. So [`deadline`] compares what the machine asks for with
 //! what the laws know to be due, both ways: too late is a hang, too early is a wake-up for nothing.
 
-use crate::laws_lifecycle::LifecycleLaws;
+use crate::happenings::happening_number;
+use crate::laws_command::CommandLaws;
 use crate::laws_passthrough::PassthroughLaws;
-use crate::timeline::happening_number;
-use monopod::machine::{Action, Fact, RunId, Status};
+use crate::laws_pod::PodLaws;
+use crate::plans::OneCommand;
+use monopod::machine::{Action, Fact, PodStatus, RunId, Status};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What a law says: nothing, or how it was broken, its name first.
@@ -42,6 +45,8 @@ pub struct Turn<'a> {
     pub deadline: Option<Time>,
     /// What can be seen of it.
     pub status: Status,
+    /// What can be seen of its pod.
+    pub pod: PodStatus,
 }
 
 impl Turn<'_> {
@@ -98,39 +103,42 @@ pub fn deadline(turn: &Turn, due: Option<Time>) -> Verdict {
 
 /// All laws for one life.
 pub struct Laws {
-    runs: Vec<Run>,
+    runs: HashMap<RunId, Run>,
+    /// The runs that are not over, by their program.
+    live: HashMap<ProgramId, RunId>,
     conduct: ConductLaws,
     left: bool,
-    said: u32,
+    said: u64,
 }
 
 struct Run {
-    id: RunId,
     program: ProgramId,
     /// When its end was told.
     over: Option<Time>,
 }
 
 enum ConductLaws {
-    Lifecycle(Box<LifecycleLaws>),
+    Command(Box<CommandLaws>),
+    Pod(Box<PodLaws>),
     Passthrough(Box<PassthroughLaws>),
     Aftermath(Ending),
 }
 
 impl Laws {
-    /// The laws for a machine that follows this plan.
-    pub fn new(plan: &Plan) -> Laws {
-        let conduct = match &plan.conduct {
-            Conduct::Lifecycle(conduct) => {
-                ConductLaws::Lifecycle(Box::new(LifecycleLaws::new(plan, conduct)))
+    /// The laws for a machine that follows this plan, which may be that of one command.
+    pub fn new(plan: &Plan, command: Option<&OneCommand>) -> Laws {
+        let conduct = match (&plan.conduct, command) {
+            (Conduct::Pod(_), Some(command)) => {
+                ConductLaws::Command(Box::new(CommandLaws::new(plan, command)))
             }
-            Conduct::Pod(_) => unreachable!("no pods yet"),
-            Conduct::Passthrough(conduct) => {
+            (Conduct::Pod(pod), None) => ConductLaws::Pod(Box::new(PodLaws::new(plan, pod))),
+            (Conduct::Passthrough(conduct), _) => {
                 ConductLaws::Passthrough(Box::new(PassthroughLaws::new(conduct)))
             }
         };
         Laws {
-            runs: Vec::new(),
+            runs: HashMap::new(),
+            live: HashMap::new(),
             conduct,
             left: false,
             said: 0,
@@ -150,7 +158,7 @@ impl Laws {
     }
 
     /// Which happenings were said, as bits by [`happening_number`].
-    pub fn said(&self) -> u32 {
+    pub fn said(&self) -> u64 {
         self.said
     }
 
@@ -158,9 +166,10 @@ impl Laws {
     pub fn check(&mut self, turn: &Turn) -> Verdict {
         for fact in turn.facts {
             if let Fact::Ended(run, _) | Fact::Unstartable(run, _) = fact
-                && let Some(run) = self.runs.iter_mut().find(|known| known.id == *run)
+                && let Some(run) = self.runs.get_mut(run)
             {
                 run.over = Some(turn.now);
+                self.live.remove(&run.program);
             }
         }
         for (place, action) in turn.actions.iter().enumerate() {
@@ -176,7 +185,8 @@ impl Laws {
             || format!("deadline {:?} at {:?}", turn.deadline, turn.now),
         )?;
         match &mut self.conduct {
-            ConductLaws::Lifecycle(laws) => laws.check(turn),
+            ConductLaws::Command(laws) => laws.check(turn),
+            ConductLaws::Pod(laws) => laws.check(turn),
             ConductLaws::Passthrough(laws) => laws.check(turn),
             ConductLaws::Aftermath(ending) => {
                 law(
@@ -196,35 +206,28 @@ impl Laws {
     fn check_action(&mut self, turn: &Turn, action: &Action) -> Verdict {
         match action {
             Action::Start(id, program) => {
-                law(
-                    self.runs.iter().all(|run| run.id != *id),
-                    "a run is minted once",
-                    || format!("{id:?} again"),
-                )?;
-                let alone = self
-                    .runs
-                    .iter()
-                    .all(|run| run.program != *program || run.over.is_some());
+                let run = Run {
+                    program: *program,
+                    over: None,
+                };
+                let known = self.runs.insert(*id, run).is_some();
+                law(!known, "a run is minted once", || format!("{id:?} again"))?;
+                let alone = self.live.insert(*program, *id).is_none();
                 law(alone, "law 5: one live run of a program", || {
                     format!("{program:?} runs already")
                 })?;
-                self.runs.push(Run {
-                    id: *id,
-                    program: *program,
-                    over: None,
-                });
             }
             Action::Strike(id, target, _) => {
-                let run = self.runs.iter().find(|run| run.id == *id);
+                let run = self.runs.get(id);
                 let reachable = run.is_some_and(|run| match run.over {
                     None => true,
-                    Some(at) => at == turn.now && *target == Target::Group,
+                    Some(at) => at == turn.now && *target != Target::Process,
                 });
                 law(reachable, "a strike has somebody to hit", || {
                     format!("{action:?}")
                 })?;
             }
-            Action::Say(happening) => self.said |= 1 << happening_number(*happening),
+            Action::Say(happening) => self.said |= 1u64 << happening_number(*happening),
             Action::Leave(_) => self.left = true,
             Action::StrikeAll(_) | Action::Ask(..) | Action::StartHelper | Action::SuspendSelf => {}
         }
@@ -234,7 +237,8 @@ impl Laws {
     /// The world is asleep: no event to come, no deadline. Is that all right?
     pub fn asleep_for_ever(&self) -> Verdict {
         let owed = match &self.conduct {
-            ConductLaws::Lifecycle(laws) => laws.owes_a_leave(),
+            ConductLaws::Command(laws) => laws.owes_a_leave(),
+            ConductLaws::Pod(laws) => laws.owes_a_leave(),
             ConductLaws::Passthrough(_) => false,
             ConductLaws::Aftermath(_) => true,
         };
@@ -250,10 +254,12 @@ impl Laws {
 pub struct Ending {
     /// When SIGKILL is due.
     pub kill_at: Option<Time>,
+    /// When it is overdue, if that is later.
+    kill_until: Option<Time>,
     /// When SIGKILL was sent first.
     pub killed_at: Option<Time>,
-    /// The code, once it is known that nothing but the sweep is left to do.
-    code: Option<ExitCode>,
+    /// The codes that are right, once it is known that nothing but the sweep is left to do; any, if there are none.
+    code: Option<Vec<ExitCode>>,
     asked: bool,
 }
 
@@ -261,12 +267,34 @@ impl Ending {
     /// From now on there is only the sweep.
     pub fn begin(&mut self, kill_at: Time, code: ExitCode) {
         self.kill_at = Some(kill_at);
-        self.code = Some(code);
+        self.code = Some(vec![code]);
+    }
+
+    /// The same, where the moment of SIGKILL and the code are not quite certain.
+    pub fn begin_within(&mut self, from: Time, until: Time, codes: Vec<ExitCode>) {
+        self.expect_kill(Some(from), Some(until));
+        self.code = Some(codes);
+    }
+
+    /// SIGKILL to all may be sent from the first time on, and must have been sent at the second.
+    pub fn expect_kill(&mut self, from: Option<Time>, until: Option<Time>) {
+        self.kill_at = from;
+        self.kill_until = until;
+    }
+
+    /// Only the codes are news; what is left is being killed already.
+    pub fn learn_codes(&mut self, codes: Vec<ExitCode>) {
+        self.code = Some(codes);
     }
 
     /// Only the code is news; what is left is being killed already.
     pub fn learn_code(&mut self, code: ExitCode) {
-        self.code = Some(code);
+        self.code = Some(vec![code]);
+    }
+
+    /// When SIGKILL to all is due at the latest.
+    pub fn due(&self) -> Option<Time> {
+        self.kill_until.or(self.kill_at)
     }
 
     /// Whether there is only the sweep.
@@ -277,7 +305,12 @@ impl Ending {
     /// Looks at one step.
     pub fn check(&mut self, turn: &Turn) -> Verdict {
         let emptied = turn.emptied();
-        let due = self.kill_at.is_some_and(|at| at <= turn.now) && self.killed_at.is_none();
+        let is_due =
+            |at: Option<Time>| at.is_some_and(|at| at <= turn.now) && self.killed_at.is_none();
+        let (may, due) = (
+            is_due(self.kill_at),
+            is_due(self.kill_until.or(self.kill_at)),
+        );
         let struck: Vec<Signal> = turn.strikes_on_all().collect();
         let killed = struck.contains(&Signal::KILL);
         law(
@@ -288,9 +321,16 @@ impl Ending {
         law(
             !due || killed || turn.left().is_some(),
             "SIGKILL when the grace is over",
-            || format!("due {:?}, but only {:?}", self.kill_at, turn.actions),
+            || {
+                let (from, until) = (self.kill_at, self.kill_until);
+                format!("due {from:?} to {until:?}: {turn:?}")
+            },
         )?;
-        let asks = self.has_begun() && !self.asked && !due && self.killed_at.is_none() && !emptied;
+        let asks = self.has_begun()
+            && !self.asked
+            && !(may && killed)
+            && self.killed_at.is_none()
+            && !emptied;
         let expected: &[Signal] = if asks {
             &[Signal::TERM, Signal::CONT]
         } else {
@@ -310,7 +350,7 @@ impl Ending {
 
     fn check_leave(&self, turn: &Turn, emptied: bool) -> Verdict {
         let killed_for = self.killed_at.map(|at| turn.now.since(at));
-        let must = self.code.filter(|_| emptied);
+        let must = self.code.as_ref().filter(|_| emptied);
         match turn.left() {
             Some(left) => {
                 let given_up = killed_for.is_some_and(|span| span >= PATIENCE.0);
@@ -319,7 +359,10 @@ impl Ending {
                     "no Leave while something is left",
                     || format!("{turn:?}"),
                 )?;
-                let right = self.code.is_none_or(|code| code == left);
+                let right = self
+                    .code
+                    .as_ref()
+                    .is_none_or(|codes| codes.is_empty() || codes.contains(&left));
                 law(right, "the exit code is the right one", || {
                     format!("{left:?}, not {:?}", self.code)
                 })
@@ -339,7 +382,10 @@ impl Ending {
     /// The deadline, while this ending is under way; `also` is due as well.
     pub fn check_deadline(&self, turn: &Turn, also: Option<Time>) -> Verdict {
         match self.killed_at {
-            None => deadline(turn, self.kill_at.into_iter().chain(also).min()),
+            None => {
+                let due = self.kill_until.or(self.kill_at);
+                deadline(turn, due.into_iter().chain(also).min())
+            }
             Some(killed_at) => {
                 let latest = killed_at.after(PATIENCE.1).max(turn.now.after(PATIENCE.1));
                 law(

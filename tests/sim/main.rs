@@ -1,8 +1,9 @@
 //! A pretend world on a pretend clock, in which a `Machine` lives whole lives in microseconds.
 //!
-//! - [`world`] is the pretend kernel with its processes ([`temper`] says how each behaves); it owns the clock.
+//! - [`kernel`] is the pretend kernel with its processes ([`temper`] says how each behaves) and its helper; [`world`]
+//!   puts a machine into it, and owns the clock.
 //! - [`laws`] looks over the machine's shoulder after every step, in every story and every seed.
-//! - [`story`] is the small language that the `stories_*` are written in.
+//! - [`story`] is the small language for stories of one command, [`pod`] (with [`script`] and [`told`]) that for pods.
 //! - [`seeds`] lives through many random worlds ([`weather`]) in search of what nobody thought of; `planted` breaks
 //!   machines on purpose to see that the laws would notice.
 //!
@@ -14,22 +15,32 @@
 // A test binary is not PID 1; what it prints is for whoever reads the test's output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod happenings;
+mod kernel;
 mod laws;
-mod laws_lifecycle;
+mod laws_command;
+mod laws_helper;
 mod laws_passthrough;
+mod laws_pod;
 mod plans;
 mod planted;
+mod pod;
 mod rng;
+mod script;
 mod seeds;
 mod stories_helper;
 mod stories_hook;
 mod stories_init;
 mod stories_init_stop;
 mod stories_passthrough;
+mod stories_pod_hook;
+mod stories_probe;
 mod stories_run;
 mod stories_stop;
 mod story;
 mod temper;
 mod timeline;
+mod told;
 mod weather;
+mod weather_pod;
 mod world;

@@ -4,7 +4,7 @@
 
 use crate::plans;
 use crate::seeds::{Wishes, live};
-use monopod::machine::{Action, Fact, Machine, Status};
+use monopod::machine::{Action, Fact, Machine, PodStatus, Status};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal};
 use monopod::time::Time;
 
@@ -47,8 +47,7 @@ struct Spoilt<S> {
 impl<S: 'static> Spoilt<S> {
     fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
         let main = match &plan.conduct {
-            Conduct::Lifecycle(conduct) => Some(conduct.main),
-            Conduct::Pod(_) => None,
+            Conduct::Pod(pod) => pod.containers.last().map(|container| container.program),
             Conduct::Passthrough(conduct) => conduct.main,
         };
         Spoilt {
@@ -72,6 +71,10 @@ impl<S> Machine for Spoilt<S> {
 
     fn status(&self) -> Status {
         self.machine.status()
+    }
+
+    fn pod_status(&self) -> PodStatus {
+        self.machine.pod_status()
     }
 }
 
@@ -193,6 +196,9 @@ fn readiness_that_lasts_through_the_drain_is_caught() {
                 stopping: false,
                 ..self.0.status()
             }
+        }
+        fn pod_status(&self) -> PodStatus {
+            self.0.pod_status()
         }
     }
     is_caught(

@@ -1,13 +1,16 @@
 //! Many random lives, one per seed, with the laws watching; and what only many lives can show.
 
-use crate::laws::law;
+use crate::happenings::HAPPENINGS;
+use crate::kernel::Kernel;
+use crate::laws::{Laws, law};
 use crate::plans;
 use crate::rng::Rng;
-use crate::timeline::{HAPPENINGS, Timeline};
+use crate::timeline::Timeline;
 use crate::weather::weather;
+use crate::weather_pod;
 use crate::world::{Outcome, World};
 use monopod::machine::{Action, Machine};
-use monopod::plan::Plan;
+use monopod::plan::{Conduct, Plan};
 use monopod::time::Time;
 
 /// Steps of the machine in one run of the tests; a million is promised.
@@ -31,7 +34,7 @@ pub struct Life {
     /// Steps of the machine.
     pub turns: u64,
     /// Which happenings were said, as bits.
-    pub said: u32,
+    pub said: u64,
     /// Every turn's actions, if wished for.
     pub diary: Vec<(Time, Vec<Action>)>,
     /// The text, if wished for.
@@ -46,18 +49,19 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
     let weather = weather(&mut rng);
     let plan = weather.plan;
     let order = wishes.shuffle.map(Rng::new);
-    let mut world = World::new(
+    let kernel = Kernel::new(
         &plan,
-        make(&plan),
         weather.cast,
+        weather.repliers,
         weather.habits,
         rng.split(),
-        order,
     );
+    let laws = Laws::new(&plan, weather.command.as_ref());
+    let mut world = World::new(make(&plan), kernel, laws, order);
     world.diary = wishes.diary.then(Vec::new);
     world.timeline = wishes.timeline.then(|| Timeline::new(&plan));
     for (at, event) in weather.events {
-        world.plan_event(at, event);
+        world.kernel().plan_event(at, event);
     }
     // Every weather ends in a stop and then in everybody's death, so every life must end too.
     let verdict = world.live(Time::from_nanos(u64::MAX)).and_then(|outcome| {
@@ -66,7 +70,11 @@ pub fn live(seed: u64, wishes: Wishes, make: impl Fn(&Plan) -> Box<dyn Machine>)
         })
     });
     let text = world.timeline.take().map_or_else(String::new, |timeline| {
-        format!("{:#?}\n{}", plan.conduct, timeline.text())
+        let conduct = match &plan.conduct {
+            Conduct::Pod(pod) => weather_pod::describe(pod),
+            Conduct::Passthrough(conduct) => format!("{conduct:?}\n"),
+        };
+        conduct + timeline.text()
     });
     Life {
         verdict,
@@ -116,7 +124,7 @@ fn a_million_steps_keep_the_laws() {
         panic!("{}\n{:?}", life.text, life.verdict);
     }
     let enough = number_from("MONOPOD_SIM_STEPS").unwrap_or(STEPS);
-    let (mut steps, mut said, mut seed) = (0, 0, 0);
+    let (mut steps, mut said, mut seed) = (0, 0u64, 0);
     while steps < enough {
         let _replay = Replay(seed);
         let shuffle = Some(seed);

@@ -1,8 +1,8 @@
 //! The helper: there first of all, and back before a probe gives up.
 
+use crate::kernel::Event;
 use crate::story::{Story, ms, s};
 use crate::temper::{exits, runs};
-use crate::world::Event;
 
 #[test]
 fn the_helper_comes_first_of_all() {
@@ -176,6 +176,7 @@ fn the_helper_is_replaced_while_it_drains_and_while_stragglers_go_but_not_while_
             62s < the helper is gone
             62s > say: the helper is lost
             62s > start the helper
+            65s > say: killing web: Stop
             65s > SIGTERM to web
             66s < web exited 0
             66s > say: web exited 0 as asked

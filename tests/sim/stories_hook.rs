@@ -24,12 +24,13 @@ fn s80_the_hook_comes_before_the_signal_and_its_time_counts() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
         65s < hook exited 0
         65s > SIGTERM to web
+        90s > say: web exceeded its grace
         90s > say: grace is over
         90s > SIGKILL to all
         90s < web died of SIGKILL
@@ -55,12 +56,12 @@ fn s83_a_hook_that_fails_changes_nothing() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
         63s < hook exited 1
-        63s > say: hook failed, it exited 1
+        63s > say: web PreStop failed: Exit(1)
         63s > SIGTERM to web
         64s < web exited 0
         64s < nothing is left
@@ -86,12 +87,13 @@ fn s84_what_the_hook_took_is_not_rounded() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
         64.9s < hook exited 0
         64.9s > SIGTERM to web
+        90s > say: web exceeded its grace
         90s > say: grace is over
         90s > SIGKILL to all
         90s < web died of SIGKILL
@@ -117,12 +119,13 @@ fn s85_a_hook_that_never_ends_is_left_to_itself_and_two_seconds_are_granted() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
-        90s > say: hook overran
+        90s > say: web PreStop overran
         90s > SIGTERM to web
+        92s > say: web exceeded its grace
         92s > say: grace is over
         92s > SIGKILL to all
         92s < web died of SIGKILL
@@ -150,12 +153,13 @@ fn s103_a_hook_longer_than_the_grace() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
-        61s > say: hook overran
+        61s > say: web PreStop overran
         61s > SIGTERM to web
+        63s > say: web exceeded its grace
         63s > say: grace is over
         63s > SIGKILL to all
         63s < web died of SIGKILL
@@ -183,6 +187,7 @@ fn s89_without_any_grace_there_is_no_hook() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         61s < web exited 0
@@ -208,10 +213,12 @@ fn a_hook_that_cannot_be_started_changes_nothing() {
             0s = ready
             60s < SIGTERM
             60s > say: stop asked by SIGTERM
+            60s > say: killing web: Stop
             60s > start hook
             60s = not ready
             60s < hook cannot start: Exec says 2
             60s > say: hook cannot start: Exec says 2
+            60s > say: web PreStop failed: Exec(2)
             60s > SIGTERM to web
             61s < web exited 0
             61s < nothing is left
@@ -236,10 +243,10 @@ fn a_hook_that_ends_at_the_last_moment_did_not_overrun() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
         90s < hook exited 0
         90s > SIGTERM to web
         91s < web exited 0
@@ -265,10 +272,10 @@ fn a_command_that_ends_while_its_hook_runs_needs_no_signal() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > start hook
         60s = not ready
         60s < hook started
-        60s > say: hook runs
         65s < web exited 6
         65s > say: web exited 6 as asked
         65s > say: stragglers get 25s
@@ -298,6 +305,7 @@ fn s118_readiness_goes_first_and_the_command_serves_on_while_it_drains() {
         60s > say: stop asked by SIGTERM
         60s > say: draining 5s
         60s = not ready
+        65s > say: killing web: Stop
         65s > SIGTERM to web
         66s < web exited 0
         66s < nothing is left
@@ -326,11 +334,12 @@ fn drain_and_hook_and_signal_share_one_grace() {
             60s > say: stop asked by SIGTERM
             60s > say: draining 5s
             60s = not ready
+            65s > say: killing web: Stop
             65s > start hook
             65s < hook started
-            65s > say: hook runs
             75s < hook exited 0
             75s > SIGTERM to web
+            80s > say: web exceeded its grace
             80s > say: grace is over
             80s > SIGKILL to all
             80s < web died of SIGKILL
@@ -360,6 +369,7 @@ fn a_drain_longer_than_the_grace_ends_with_it_and_leaves_no_time_for_a_hook() {
             60s > say: stop asked by SIGTERM
             60s > say: draining 20s
             60s = not ready
+            80s > say: killing web: Stop
             80s > SIGTERM to web
             81s < web exited 0
             81s < nothing is left
@@ -385,6 +395,7 @@ fn a_drain_without_any_grace_is_none() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         61s < web exited 0
@@ -443,6 +454,7 @@ fn signals_go_on_being_handed_on_while_it_drains() {
             62s > SIGHUP to web
             63s < SIGINT
             63s > SIGINT to web
+            65s > say: killing web: Stop
             65s > SIGTERM to web
             66s < web exited 0
             66s < nothing is left
@@ -467,11 +479,11 @@ fn the_two_seconds_of_the_stop_signal_are_not_granted_again_to_stragglers() {
             0s = ready
             60s < SIGTERM
             60s > say: stop asked by SIGTERM
+            60s > say: killing web: Stop
             60s > start hook
             60s = not ready
             60s < hook started
-            60s > say: hook runs
-            90s > say: hook overran
+            90s > say: web PreStop overran
             90s > SIGTERM to web
             91s < web exited 0
             91s > say: web exited 0 as asked

@@ -1,9 +1,9 @@
 //! Init steps: strictly in order, each to success, with the rests of the kubelet between the tries.
 
+use crate::plans::Retries;
 use crate::story::{Story, s, signal};
 use crate::temper::{cannot_start, exits, runs};
 use monopod::machine::Stage;
-use monopod::plan::Retries;
 
 #[test]
 fn s149_steps_run_one_at_a_time_and_the_command_comes_last() {
@@ -51,6 +51,7 @@ fn s151_a_failed_step_ends_everything_with_its_own_code() {
             0s > say: migrate runs
             2s < migrate exited 3
             2s < nothing is left
+            2s > say: migrate exited 3
             2s > say: migrate failed, it exited 3
             2s > leave with 3
             ",
@@ -70,48 +71,56 @@ fn s134_a_step_that_keeps_failing_rests_as_the_kubelet_rests() {
             0s > say: migrate runs
             1s < migrate exited 1
             1s < nothing is left
+            1s > say: migrate exited 1
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 10s
             12s > start migrate
             12s < migrate started
             12s > say: migrate runs
             13s < migrate exited 1
             13s < nothing is left
+            13s > say: migrate exited 1
             13s > say: migrate rests 20s
             33s > start migrate
             33s < migrate started
             33s > say: migrate runs
             34s < migrate exited 1
             34s < nothing is left
+            34s > say: migrate exited 1
             34s > say: migrate rests 40s
             74s > start migrate
             74s < migrate started
             74s > say: migrate runs
             75s < migrate exited 1
             75s < nothing is left
+            75s > say: migrate exited 1
             75s > say: migrate rests 80s
             155s > start migrate
             155s < migrate started
             155s > say: migrate runs
             156s < migrate exited 1
             156s < nothing is left
+            156s > say: migrate exited 1
             156s > say: migrate rests 160s
             316s > start migrate
             316s < migrate started
             316s > say: migrate runs
             317s < migrate exited 1
             317s < nothing is left
+            317s > say: migrate exited 1
             317s > say: migrate rests 300s
             617s > start migrate
             617s < migrate started
             617s > say: migrate runs
             618s < migrate exited 1
             618s < nothing is left
+            618s > say: migrate exited 1
             618s > say: migrate rests 300s
             918s > start migrate
             918s < migrate started
@@ -143,24 +152,28 @@ fn s136_a_run_of_more_than_ten_minutes_is_forgiven_what_came_before() {
             0s > say: migrate runs
             1s < migrate exited 1
             1s < nothing is left
+            1s > say: migrate exited 1
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 10s
             12s > start migrate
             12s < migrate started
             12s > say: migrate runs
             613s < migrate exited 1
             613s < nothing is left
+            613s > say: migrate exited 1
             613s > say: migrate rests 0s
             613s > start migrate
             613s < migrate started
             613s > say: migrate runs
             614s < migrate exited 1
             614s < nothing is left
+            614s > say: migrate exited 1
             614s > say: migrate rests 10s
             624s > start migrate
             624s < migrate started
@@ -198,18 +211,21 @@ fn s137_a_run_of_exactly_ten_minutes_is_not_forgiven() {
             0s > say: migrate runs
             1s < migrate exited 1
             1s < nothing is left
+            1s > say: migrate exited 1
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 10s
             12s > start migrate
             12s < migrate started
             12s > say: migrate runs
             612s < migrate exited 1
             612s < nothing is left
+            612s > say: migrate exited 1
             612s > say: migrate rests 20s
             632s > start migrate
             632s < migrate started
@@ -231,12 +247,14 @@ fn retries_that_are_used_up_end_in_the_last_code() {
             0s > say: migrate runs
             1s < migrate exited 4
             1s < nothing is left
+            1s > say: migrate exited 4
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 5
             2s < nothing is left
+            2s > say: migrate exited 5
             2s > say: migrate failed, it exited 5
             2s > leave with 5
             ",
@@ -257,6 +275,7 @@ fn every_step_has_its_own_retries_and_its_own_rests() {
             0s > say: wait-db runs
             1s < wait-db exited 1
             1s < nothing is left
+            1s > say: wait-db exited 1
             1s > say: wait-db rests 0s
             1s > start wait-db
             1s < wait-db started
@@ -269,6 +288,7 @@ fn every_step_has_its_own_retries_and_its_own_rests() {
             2s > say: migrate runs
             3s < migrate exited 1
             3s < nothing is left
+            3s > say: migrate exited 1
             3s > say: migrate rests 0s
             3s > start migrate
             3s < migrate started
@@ -329,6 +349,7 @@ fn a_failed_step_leaves_nothing_behind() {
             0s < migrate started
             0s > say: migrate runs
             2s < migrate exited 3
+            2s > say: migrate exited 3
             2s > say: migrate failed, it exited 3
             2s > say: stragglers get 30s
             2s > SIGTERM to all
@@ -400,12 +421,14 @@ fn other_signals_go_to_the_step_that_runs_and_nowhere_while_it_rests() {
             1s > SIGHUP to migrate
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 0s
             2s > start migrate
             2s < migrate started
             2s > say: migrate runs
             4s < migrate exited 1
             4s < nothing is left
+            4s > say: migrate exited 1
             4s > say: migrate rests 10s
             5s < SIGUSR1
             5s > say: SIGUSR1 dropped
@@ -441,6 +464,7 @@ fn the_code_of_a_failed_step_is_changed_as_asked() {
         0s > say: migrate runs
         2s < migrate exited 3
         2s < nothing is left
+        2s > say: migrate exited 3
         2s > say: migrate failed, it exited 3
         2s > leave with 0
         ",
@@ -458,6 +482,7 @@ fn what_a_failed_step_leaves_behind_has_two_seconds_even_without_any_grace() {
             0s < migrate started
             0s > say: migrate runs
             2s < migrate exited 3
+            2s > say: migrate exited 3
             2s > say: migrate failed, it exited 3
             2s > say: stragglers get 2s
             2s > SIGTERM to all

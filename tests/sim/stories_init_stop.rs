@@ -1,8 +1,8 @@
 //! A stop that is asked for before the command runs: no step begins any more, and the code tells who asked.
 
+use crate::plans::Retries;
 use crate::story::{Story, ms, s, signal};
 use crate::temper::{exits, runs};
-use monopod::plan::Retries;
 
 #[test]
 fn a_stop_stops_the_step_and_no_other_begins_though_it_then_succeeds() {
@@ -17,6 +17,7 @@ fn a_stop_stops_the_step_and_no_other_begins_though_it_then_succeeds() {
             0s > say: migrate runs
             5s < SIGTERM
             5s > say: stop asked by SIGTERM
+            5s > say: killing migrate: Stop
             5s > SIGTERM to migrate
             7s < migrate exited 0
             7s < nothing is left
@@ -39,6 +40,7 @@ fn a_step_is_stopped_with_the_stop_signal_and_the_code_tells_who_asked() {
             0s > say: migrate runs
             5s < SIGINT
             5s > say: stop asked by SIGINT
+            5s > say: killing migrate: Stop
             5s > SIGQUIT to migrate
             7s < migrate exited 1
             7s < nothing is left
@@ -61,7 +63,9 @@ fn a_step_that_ignores_the_stop_is_killed_at_the_end_of_the_grace() {
             0s > say: migrate runs
             5s < SIGTERM
             5s > say: stop asked by SIGTERM
+            5s > say: killing migrate: Stop
             5s > SIGTERM to migrate
+            15s > say: migrate exceeded its grace
             15s > say: grace is over
             15s > SIGKILL to all
             15s < migrate died of SIGKILL
@@ -85,6 +89,7 @@ fn what_a_stopped_step_leaves_behind_has_the_rest_of_the_grace() {
             0s > say: migrate runs
             5s < SIGTERM
             5s > say: stop asked by SIGTERM
+            5s > say: killing migrate: Stop
             5s > SIGTERM to migrate
             5s < migrate died of SIGTERM
             5s > say: migrate died of SIGTERM as asked
@@ -114,12 +119,14 @@ fn a_stop_while_a_step_rests_is_over_at_once() {
             0s > say: migrate runs
             1s < migrate exited 1
             1s < nothing is left
+            1s > say: migrate exited 1
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 10s
             5s < SIGTERM
             5s > say: stop asked by SIGTERM
@@ -195,12 +202,14 @@ fn a_stop_in_the_very_turn_in_which_a_rest_is_over_starts_nothing() {
             0s > say: migrate runs
             1s < migrate exited 1
             1s < nothing is left
+            1s > say: migrate exited 1
             1s > say: migrate rests 0s
             1s > start migrate
             1s < migrate started
             1s > say: migrate runs
             2s < migrate exited 1
             2s < nothing is left
+            2s > say: migrate exited 1
             2s > say: migrate rests 10s
             12s < SIGTERM
             12s > say: stop asked by SIGTERM
@@ -219,6 +228,7 @@ fn a_stop_between_fork_and_exec_waits_for_the_exec() {
         0s > start migrate
         0.1s < SIGTERM
         0.1s > say: stop asked by SIGTERM
+        0.1s > say: killing migrate: Stop
         0.1s > SIGTERM to migrate
         0.3s < migrate started
         0.3s < migrate died of SIGTERM
@@ -243,6 +253,7 @@ fn a_second_ask_is_handed_on_to_the_step() {
             0s > say: migrate runs
             5s < SIGTERM
             5s > say: stop asked by SIGTERM
+            5s > say: killing migrate: Stop
             5s > SIGTERM to migrate
             6s < SIGINT
             6s > SIGINT to migrate

@@ -1,8 +1,8 @@
 //! The command: its start, its signals, its end, and what is left after it.
 
+use crate::kernel::Event;
 use crate::story::{Story, ms, s, signal};
 use crate::temper::{cannot_start, exits, runs};
-use crate::world::Event;
 use monopod::machine::Stage;
 use monopod::plan::ExitCode;
 

@@ -22,8 +22,10 @@ fn s100_a_command_that_ignores_the_signal_is_killed_when_the_grace_is_over() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        90s > say: web exceeded its grace
         90s > say: grace is over
         90s > SIGKILL to all
         90s < web died of SIGKILL
@@ -45,6 +47,7 @@ fn s101_a_command_that_obeys_decides_the_code() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         63s < web exited 0
@@ -70,8 +73,10 @@ fn s102_without_any_grace_there_are_still_two_seconds() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        62s > say: web exceeded its grace
         62s > say: grace is over
         62s > SIGKILL to all
         62s < web died of SIGKILL
@@ -98,6 +103,7 @@ fn s109_the_stop_signal_is_the_one_that_was_asked_for() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGQUIT to web
         60s = not ready
         62s < web exited 0
@@ -119,6 +125,7 @@ fn s109_without_a_stop_signal_it_is_the_one_that_asked() {
         0s = ready
         60s < SIGINT
         60s > say: stop asked by SIGINT
+        60s > say: killing web: Stop
         60s > SIGINT to web
         60s = not ready
         60s < web died of SIGINT
@@ -146,6 +153,7 @@ fn s110_the_stop_signal_is_sent_once_and_a_second_ask_is_handed_on_as_it_is() {
             0s = ready
             60s < SIGTERM
             60s > say: stop asked by SIGTERM
+            60s > say: killing web: Stop
             60s > SIGQUIT to web
             60s = not ready
             61s < SIGTERM
@@ -175,6 +183,7 @@ fn s111_the_signal_is_for_the_command_and_not_for_its_children() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         65s < web exited 0
@@ -208,6 +217,7 @@ fn what_arrived_around_the_ask_leaves_around_the_stop_signal() {
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > SIGHUP to web
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s > SIGUSR1 to web
         60s > SIGTERM to web
@@ -231,6 +241,7 @@ fn a_command_that_ends_at_the_last_moment_is_not_killed() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         90s < web exited 0
@@ -274,6 +285,7 @@ fn a_stop_between_fork_and_exec_waits_for_the_exec() {
         0s > start web
         0.1s < SIGTERM
         0.1s > say: stop asked by SIGTERM
+        0.1s > say: killing web: Stop
         0.1s > SIGTERM to web
         0.3s < web started
         0.3s > say: web runs
@@ -300,6 +312,7 @@ fn stragglers_have_what_the_command_left_of_the_grace() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
         70s < web exited 0
@@ -332,8 +345,10 @@ fn a_frozen_command_is_not_woken_but_killed() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        70s > say: web exceeded its grace
         70s > say: grace is over
         70s > SIGKILL to all
         70s < web died of SIGKILL
@@ -359,8 +374,10 @@ fn a_command_that_outlives_sigkill_is_left_behind_as_killed() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        70s > say: web exceeded its grace
         70s > say: grace is over
         70s > SIGKILL to all
         70.05s > SIGKILL to all
@@ -404,8 +421,10 @@ fn the_code_of_a_killed_command_is_changed_as_asked() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        70s > say: web exceeded its grace
         70s > say: grace is over
         70s > SIGKILL to all
         70s < web died of SIGKILL
@@ -432,8 +451,10 @@ fn a_command_whose_own_end_overtakes_sigkill_decides_the_code() {
         0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
+        60s > say: killing web: Stop
         60s > SIGTERM to web
         60s = not ready
+        70s > say: web exceeded its grace
         70s > say: grace is over
         70s > SIGKILL to all
         70.05s > SIGKILL to all

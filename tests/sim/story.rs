@@ -4,13 +4,15 @@
 //! happen; and the laws are watching. When a story fails, it prints how it really went, ready to be read and, if it is
 //! right, to be pasted.
 
-use crate::plans;
+use crate::kernel::{Event, Habits, Kernel};
+use crate::laws::Laws;
+use crate::plans::{self, OneCommand, Retries};
 use crate::rng::Rng;
-use crate::temper::Temper;
+use crate::temper::{Reply, Temper};
 use crate::timeline::Timeline;
-use crate::world::{Event, Habits, Outcome, World};
-use monopod::machine::Sender;
-use monopod::plan::{Conduct, ExitCode, Lifecycle, Passthrough, ProgramId, Retries, Signal};
+use crate::world::{Outcome, World};
+use monopod::machine::{Outcome as Verdict, Sender};
+use monopod::plan::{Conduct, ExitCode, Passthrough, ProgramId, Signal};
 use monopod::time::Time;
 use std::time::Duration;
 
@@ -35,29 +37,34 @@ pub struct Story {
     names: Vec<&'static str>,
     /// Per program, the temper of each start; the last one stands for all that follow.
     roles: Vec<Vec<Temper>>,
-    conduct: Conduct,
+    form: Form,
     health: bool,
     events: Vec<(Duration, Event)>,
     habits: Habits,
     until: Time,
 }
 
+enum Form {
+    OneCommand(OneCommand),
+    Passthrough(Passthrough),
+}
+
 impl Story {
-    /// A pod whose command is called `web`, with a grace of 30 s.
+    /// A pod of one command, which is called `web`, with a grace of 30 s.
     pub fn pod() -> Story {
-        Story::of(Conduct::Lifecycle(plans::lifecycle()))
+        Story::of(Form::OneCommand(OneCommand::new()))
     }
 
     /// A small init whose command is called `web`.
     pub fn passthrough(conduct: Passthrough) -> Story {
-        Story::of(Conduct::Passthrough(conduct))
+        Story::of(Form::Passthrough(conduct))
     }
 
-    fn of(conduct: Conduct) -> Story {
+    fn of(form: Form) -> Story {
         Story {
             names: vec!["web"],
             roles: vec![vec![crate::temper::runs()]],
-            conduct,
+            form,
             health: false,
             events: Vec::new(),
             habits: Habits::plain(),
@@ -65,10 +72,10 @@ impl Story {
         }
     }
 
-    fn pod_conduct(&mut self) -> &mut Lifecycle {
-        match &mut self.conduct {
-            Conduct::Lifecycle(conduct) => conduct,
-            Conduct::Pod(_) | Conduct::Passthrough(_) => panic!("a small init has no such thing"),
+    fn command(&mut self) -> &mut OneCommand {
+        match &mut self.form {
+            Form::OneCommand(command) => command,
+            Form::Passthrough(_) => panic!("a small init has no such thing"),
         }
     }
 
@@ -87,44 +94,44 @@ impl Story {
     /// An init step, with how it behaves at each of its starts.
     pub fn step<const N: usize>(mut self, name: &'static str, tempers: [Temper; N]) -> Story {
         let program = self.role(name, tempers);
-        self.pod_conduct().steps.push(program);
+        self.command().steps.push(program);
         self
     }
 
     /// A pre-stop hook called `hook`.
     pub fn hook(mut self, temper: Temper) -> Story {
         let program = self.role("hook", [temper]);
-        self.pod_conduct().pre_stop = Some(program);
+        self.command().pre_stop = Some(program);
         self
     }
 
     /// The grace.
     pub fn grace(mut self, grace: Duration) -> Story {
-        self.pod_conduct().grace = grace;
+        self.command().grace = grace;
         self
     }
 
     /// The drain time.
     pub fn drain(mut self, drain: Duration) -> Story {
-        self.pod_conduct().drain = drain;
+        self.command().drain = drain;
         self
     }
 
     /// What the command is stopped with.
     pub fn stop_signal(mut self, name: &str) -> Story {
-        self.pod_conduct().stop_signal = Some(signal(name));
+        self.command().stop_signal = Some(signal(name));
         self
     }
 
     /// How often a failed step is tried again.
     pub fn retries(mut self, retries: Retries) -> Story {
-        self.pod_conduct().step_retries = retries;
+        self.command().step_retries = retries;
         self
     }
 
     /// An exit code that becomes another.
     pub fn remap(mut self, from: u8, to: u8) -> Story {
-        self.pod_conduct()
+        self.command()
             .remap_exit
             .insert(ExitCode(from), ExitCode(to));
         self
@@ -172,22 +179,28 @@ impl Story {
         let Story {
             names,
             mut roles,
-            conduct,
+            form,
             health,
             events,
             habits,
             until,
         } = self;
-        let plan = plans::plan(&names, conduct, health);
+        let (conduct, command) = match form {
+            Form::OneCommand(command) => (Conduct::Pod(command.pod(&names)), Some(command)),
+            Form::Passthrough(conduct) => (Conduct::Passthrough(conduct), None),
+        };
+        let plan = plans::plan(&names, &[], conduct, health);
         let cast = Box::new(move |program: ProgramId, nth: u32| {
             let tempers = &mut roles[program.0];
             tempers[(nth as usize).min(tempers.len() - 1)].clone()
         });
-        let machine = plans::machine(&plan);
-        let mut world = World::new(&plan, machine, cast, habits, Rng::new(0), None);
+        let nobody = Box::new(|_, _, _| Reply::new(Verdict::Unknown, None));
+        let kernel = Kernel::new(&plan, cast, nobody, habits, Rng::new(0));
+        let laws = Laws::new(&plan, command.as_ref());
+        let mut world = World::new(plans::machine(&plan), kernel, laws, None);
         world.timeline = Some(Timeline::new(&plan));
         for (at, event) in events {
-            world.plan_event(Time::START.after(at), event);
+            world.kernel().plan_event(Time::START.after(at), event);
         }
         let outcome = world.live(until);
         let mut text = world

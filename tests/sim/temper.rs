@@ -1,7 +1,7 @@
 //! How a pretend process behaves. A temper is decided when the process is born and never changes, so a world's
 //! processes cannot react to how the machine happens to be written.
 
-use monopod::machine::{Ending, Stage, Unstartable};
+use monopod::machine::{Answer, Cause, Ending, Outcome, Stage, Unstartable};
 use monopod::plan::{ExitCode, Signal};
 use std::time::Duration;
 
@@ -55,6 +55,35 @@ pub struct Offspring {
     pub daemon: bool,
     /// Its own character; its `launch` means nothing.
     pub temper: Temper,
+}
+
+/// What becomes of one asking over the network.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// How long whoever is asked takes; `None`: for ever, or until the helper gives up.
+    pub after: Option<Duration>,
+    /// What is answered then.
+    pub answer: Answer,
+    /// Whether the helper is stuck and never tells.
+    pub lost: bool,
+}
+
+impl Reply {
+    /// This verdict, after so long.
+    pub fn new(outcome: Outcome, after: Option<Duration>) -> Reply {
+        let cause = match outcome {
+            Outcome::Success => Cause::None,
+            Outcome::Warning => Cause::Redirect(302),
+            Outcome::Failure => Cause::HttpStatus(503),
+            Outcome::Unknown => Cause::BodyCut,
+        };
+        let answer = Answer { outcome, cause };
+        Reply {
+            after,
+            answer,
+            lost: false,
+        }
+    }
 }
 
 /// Runs until a signal ends it, as programs do that know nothing of signals.

@@ -5,16 +5,22 @@
 //!
 //! The words here are the tests' own: `report::words` may be rewritten without touching a single story.
 
-use monopod::machine::{Action, Ending, Fact, Happening, RunId, Sender, Status, Unstartable};
-use monopod::plan::{ExitCode, Plan, ProgramId, Target};
+use monopod::machine::{
+    Action, AskId, Ending, Fact, Happening, RunId, Sender, Status, Unstartable,
+};
+use monopod::plan::{CheckId, Conduct, ContainerId, ExitCode, Plan, ProgramId, Role, Target};
 use monopod::time::Time;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// The text so far.
 pub struct Timeline {
     names: Vec<String>,
-    runs: Vec<(RunId, ProgramId)>,
+    /// The containers by name, and whether they are init containers.
+    containers: Vec<(String, bool)>,
+    runs: HashMap<RunId, ProgramId>,
+    asks: HashMap<AskId, CheckId>,
     lines: String,
     status: Status,
     empty: bool,
@@ -23,9 +29,17 @@ pub struct Timeline {
 impl Timeline {
     /// An empty page.
     pub fn new(plan: &Plan) -> Timeline {
+        let containers = match &plan.conduct {
+            Conduct::Pod(pod) => pod.containers.iter(),
+            Conduct::Passthrough(_) => [].iter(),
+        };
         Timeline {
             names: plan.programs.iter().map(|p| p.name.clone()).collect(),
-            runs: Vec::new(),
+            containers: containers
+                .map(|container| (container.name.clone(), container.role == Role::Init))
+                .collect(),
+            runs: HashMap::new(),
+            asks: HashMap::new(),
             lines: String::new(),
             status: Status::default(),
             empty: true,
@@ -52,7 +66,10 @@ impl Timeline {
                 Fact::Signalled(signal, Sender::Process(_)) => signal.to_string(),
                 Fact::HelperLost => "the helper is gone".into(),
                 Fact::HelperUnstartable(_) => "the helper was refused".into(),
-                Fact::Answered(ask, answer) => format!("{ask:?} is answered {answer:?}"),
+                Fact::Answered(ask, answer) => {
+                    let check = self.asks.get(&ask).map_or(usize::MAX, |check| check.0);
+                    format!("check {check} is answered {:?}", answer.outcome)
+                }
                 Fact::Commanded(command) => format!("{command:?} is commanded"),
             };
             self.line(now, "<", &words);
@@ -65,7 +82,7 @@ impl Timeline {
         for action in actions {
             let words = match action {
                 Action::Start(run, program) => {
-                    self.runs.push((*run, *program));
+                    self.runs.insert(*run, *program);
                     self.empty = false;
                     format!("start {}", self.program(*program))
                 }
@@ -78,10 +95,17 @@ impl Timeline {
                 Action::Strike(run, Target::Tree, signal) => {
                     format!("{signal} to the tree of {}", self.run(*run))
                 }
-                Action::Ask(ask, check) => format!("{ask:?} asks {check:?}"),
+                Action::Ask(ask, check) => {
+                    self.asks.insert(*ask, *check);
+                    format!("ask check {}", check.0)
+                }
                 Action::StrikeAll(signal) => format!("{signal} to all"),
                 Action::StartHelper => "start the helper".into(),
                 Action::SuspendSelf => "suspend monopod".into(),
+                // Seen below, in `=`.
+                Action::Say(
+                    Happening::Readiness(..) | Happening::StartedUp(_) | Happening::Initialized,
+                ) => continue,
                 Action::Say(happening) => format!("say: {}", self.happening(*happening)),
                 Action::Leave(ExitCode(code)) => format!("leave with {code}"),
             };
@@ -123,8 +147,47 @@ impl Timeline {
     }
 
     fn run(&self, run: RunId) -> &str {
-        let known = self.runs.iter().find(|(known, _)| *known == run);
-        known.map_or("somebody", |(_, program)| self.program(*program))
+        let known = self.runs.get(&run);
+        known.map_or("somebody", |program| self.program(*program))
+    }
+
+    fn container(&self, container: ContainerId) -> &str {
+        &self.containers[container.0].0
+    }
+
+    fn pod_happening(&self, happening: Happening) -> String {
+        let name = |container| self.container(container);
+        match happening {
+            Happening::ContainerStarted(c) => format!("{} runs", name(c)),
+            Happening::ContainerUnstartable(c, why) => format!("{} {}", name(c), unstartable(why)),
+            Happening::ContainerEnded(c, ending, false) => {
+                match self.containers[c.0].1 && ending.is_success() {
+                    true => format!("{} is done", name(c)),
+                    false => format!("{} {}", name(c), ended(ending)),
+                }
+            }
+            Happening::ContainerEnded(c, ending, true) => {
+                format!("{} {} as asked", name(c), ended(ending))
+            }
+            Happening::BackingOff(c, rest) => format!("{} rests {}", name(c), span(rest)),
+            Happening::InitFailed(c, ending) => format!("{} failed, it {}", name(c), ended(ending)),
+            Happening::Killing(c, cause) => format!("killing {}: {cause:?}", name(c)),
+            Happening::Unhealthy(c, kind, outcome, cause) => {
+                format!("{} {kind:?} {outcome:?} {cause:?}", name(c))
+            }
+            Happening::ProbeWarning(c, kind, _) => format!("{} {kind:?} warns", name(c)),
+            Happening::HookFailed(c, kind, cause) => {
+                format!("{} {kind:?} failed: {cause:?}", name(c))
+            }
+            Happening::HookOverran(c) => format!("{} PreStop overran", name(c)),
+            Happening::HookFellBack(c, kind) => format!("{} {kind:?} fell back", name(c)),
+            Happening::Readiness(c, true) => format!("{} is ready", name(c)),
+            Happening::Readiness(c, false) => format!("{} is not ready", name(c)),
+            Happening::StartedUp(c) => format!("{} is started", name(c)),
+            Happening::ExceededGrace(c) => format!("{} exceeded its grace", name(c)),
+            Happening::RestartingAll(c) => format!("{} restarts all", name(c)),
+            other => format!("{other:?}"),
+        }
     }
 
     fn happening(&self, happening: Happening) -> String {
@@ -132,17 +195,10 @@ impl Timeline {
         match happening {
             Happening::Started(p) => format!("{} runs", name(p)),
             Happening::CannotStart(p, why) => format!("{} {}", name(p), unstartable(why)),
-            Happening::StepDone(p) => format!("{} is done", name(p)),
-            Happening::StepRests(p, _, rest) => format!("{} rests {}", name(p), span(rest)),
             Happening::Ended(p, ending, false) => format!("{} {}", name(p), ended(ending)),
             Happening::Ended(p, ending, true) => format!("{} {} as asked", name(p), ended(ending)),
-            Happening::StepFailed(p, ending) => format!("{} failed, it {}", name(p), ended(ending)),
             Happening::StopAsked(signal) => format!("stop asked by {signal}"),
             Happening::Draining(time) => format!("draining {}", span(time)),
-            Happening::PreStopFailed(p, ending) => {
-                format!("{} failed, it {}", name(p), ended(ending))
-            }
-            Happening::PreStopOverran(p) => format!("{} overran", name(p)),
             Happening::Stragglers(time) => format!("stragglers get {}", span(time)),
             Happening::GraceOver => "grace is over".into(),
             Happening::LeftBehind => "something is left behind".into(),
@@ -150,58 +206,13 @@ impl Timeline {
             Happening::OrphanReaped(_, ending, _) => format!("an orphan {}", ended(ending)),
             Happening::HelperLost => "the helper is lost".into(),
             Happening::HelperRefused(_) => "the helper is refused".into(),
-            other => format!("{other:?}"),
+            other => self.pod_happening(other),
         }
     }
 }
 
-/// The names of all happenings, by [`happening_number`].
-pub const HAPPENINGS: [&str; 17] = [
-    "Started",
-    "CannotStart",
-    "StepDone",
-    "StepRests",
-    "Ended",
-    "StepFailed",
-    "StopAsked",
-    "Draining",
-    "PreStopFailed",
-    "PreStopOverran",
-    "Stragglers",
-    "GraceOver",
-    "LeftBehind",
-    "SignalDropped",
-    "OrphanReaped",
-    "HelperLost",
-    "HelperRefused",
-];
-
-/// The place of a happening in [`HAPPENINGS`]. A new happening does not compile until it is listed here.
-pub fn happening_number(happening: Happening) -> u32 {
-    match happening {
-        Happening::Started(_) => 0,
-        Happening::CannotStart(..) => 1,
-        Happening::StepDone(_) => 2,
-        Happening::StepRests(..) => 3,
-        Happening::Ended(..) => 4,
-        Happening::StepFailed(..) => 5,
-        Happening::StopAsked(_) => 6,
-        Happening::Draining(_) => 7,
-        Happening::PreStopFailed(..) => 8,
-        Happening::PreStopOverran(_) => 9,
-        Happening::Stragglers(_) => 10,
-        Happening::GraceOver => 11,
-        Happening::LeftBehind => 12,
-        Happening::SignalDropped(_) => 13,
-        Happening::OrphanReaped(..) => 14,
-        Happening::HelperLost => 15,
-        Happening::HelperRefused(_) => 16,
-        // Of pods: not counted yet.
-        _ => 31,
-    }
-}
-
-fn ended(ending: Ending) -> String {
+/// `exited 0`, `died of SIGKILL`.
+pub fn ended(ending: Ending) -> String {
     match ending {
         Ending::Exited(ExitCode(code)) => format!("exited {code}"),
         Ending::Killed(signal) => format!("died of {signal}"),
@@ -214,6 +225,11 @@ fn unstartable(why: Unstartable) -> String {
 
 /// `90s`, `0.005s`.
 fn span(span: Duration) -> String {
+    format!("{}s", seconds(span))
+}
+
+/// `90`, `0.005`.
+pub fn seconds(span: Duration) -> String {
     let text = format!("{:.9}", span.as_secs_f64());
-    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -4,14 +4,13 @@
 //! of what is rare in the others. Times are whole numbers of a grid that is coarse in some worlds, where coincidences
 //! are common, and fine in others, where they hardly occur.
 
-use crate::plans;
+use crate::kernel::{Cast, Event, Habits, Repliers};
+use crate::plans::{self, OneCommand, Retries};
 use crate::rng::Rng;
-use crate::temper::{Launch, Offspring, Reaction, Temper, runs};
-use crate::world::{Cast, Event, Habits};
+use crate::temper::{Launch, Offspring, Reaction, Reply, Temper, runs};
+use crate::weather_pod;
 use monopod::machine::{Ending, Sender, Stage, Unstartable};
-use monopod::plan::{
-    Conduct, ExitCode, ExitMap, Lifecycle, Passthrough, Plan, ProgramId, Retries, Signal, Target,
-};
+use monopod::plan::{Conduct, ExitCode, ExitMap, Passthrough, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::time::Duration;
 
@@ -28,20 +27,25 @@ const GRIDS: [Duration; 5] = [
 pub struct Weather {
     /// What was asked for.
     pub plan: Plan,
+    /// What it is if it is the one-command form.
+    pub command: Option<OneCommand>,
     /// The kernel's habits.
     pub habits: Habits,
     /// What people do and what befalls everybody.
     pub events: Vec<(Time, Event)>,
     /// Who plays.
     pub cast: Cast,
+    /// Who answers.
+    pub repliers: Repliers,
 }
 
 /// Which kinds of things happen in this world, as chances in a hundred.
 #[derive(Clone, Debug)]
-struct Climate {
-    grid: Duration,
+pub struct Climate {
+    /// What times are whole numbers of.
+    pub grid: Duration,
     /// How long things last at most.
-    scale: Duration,
+    pub scale: Duration,
     fails: u64,
     unstartable: u64,
     lives_on: u64,
@@ -52,6 +56,23 @@ struct Climate {
     slow_exec: u64,
     forks: u64,
     escapes: u64,
+    /// An attempt of a probe fails.
+    unhealthy: u64,
+    /// An attempt of a probe outlasts its timeout.
+    slow_answers: u64,
+    /// An attempt of a probe cannot be carried out.
+    errs: u64,
+}
+
+/// What a program is for, as far as that decides who plays it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The command of a container.
+    Own,
+    /// An exec probe.
+    Probe,
+    /// An exec hook.
+    Hook,
 }
 
 /// The weather of this seed.
@@ -77,12 +98,20 @@ pub fn weather(rng: &mut Rng) -> Weather {
         slow_exec: sometimes(50),
         forks: sometimes(100),
         escapes: sometimes(100),
+        unhealthy: sometimes(100),
+        slow_answers: sometimes(30),
+        errs: sometimes(60),
     };
     let scale = *rng.pick(&[1, 5, 30, 700].map(Duration::from_secs));
     let climate = Climate { scale, ..climate };
-    let plan = plan(rng, &climate);
-    let doom = Time::START.after(scale * 20 + Duration::from_secs(3000));
-    let events = events(rng, &climate, &plan, doom);
+    let (plan, command, parts) = match rng.percent(60) {
+        true => {
+            let (plan, parts) = weather_pod::plan(rng, &climate);
+            (plan, None, parts)
+        }
+        false => plan(rng, &climate),
+    };
+    let events = events(rng, &climate, &plan, command.is_some());
     let whim = |rng: &mut Rng, chance| {
         if rng.percent(60) {
             0
@@ -100,29 +129,33 @@ pub fn weather(rng: &mut Rng) -> Weather {
         suspended: rng.span(scale, grid),
         grid,
     };
-    let mut tempers = rng.split();
-    let cast = Box::new(move |_: ProgramId, _: u32| temper(&mut tempers, &climate, 2));
+    let (mut tempers, mut answers) = (rng.split(), rng.split());
+    let moods = climate.clone();
+    let cast = Box::new(move |program: ProgramId, _: u32| match parts[program.0] {
+        Part::Own => temper(&mut tempers, &climate, 2),
+        Part::Probe => attempt(&mut tempers, &climate),
+        Part::Hook => temper(&mut tempers, &climate, 1),
+    });
+    let repliers = Box::new(move |_, _, _| reply(&mut answers, &moods));
     Weather {
         plan,
+        command,
         habits,
         events,
         cast,
+        repliers,
     }
 }
 
-fn plan(rng: &mut Rng, climate: &Climate) -> Plan {
+fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part>) {
     const NAMES: [&str; 6] = ["web", "hook", "step1", "step2", "step3", "step4"];
-    let mut remap_exit = ExitMap::default();
-    for _ in 0..rng.below(3) {
-        let code = |rng: &mut Rng| ExitCode(*rng.pick(&[0, 1, 2, 127, 130, 137, 143]));
-        remap_exit.insert(code(rng), code(rng));
-    }
+    let remap_exit = remap_exit(rng);
     let maybe = |rng: &mut Rng, most| match rng.percent(40) {
         true => rng.span(most, climate.grid),
         false => Duration::ZERO,
     };
-    let conduct = match rng.percent(80) {
-        true => Conduct::Lifecycle(Lifecycle {
+    let form = match rng.percent(70) {
+        true => Ok(OneCommand {
             steps: (0..rng.below(5) as usize)
                 .map(|step| ProgramId(step + 2))
                 .collect(),
@@ -138,7 +171,7 @@ fn plan(rng: &mut Rng, climate: &Climate) -> Plan {
             stop_signal: rng.percent(30).then(|| any_signal(rng)),
             remap_exit,
         }),
-        false => Conduct::Passthrough(Passthrough {
+        false => Err(Passthrough {
             main: rng.percent(90).then_some(ProgramId(0)),
             target: *rng.pick(&[Target::Process, Target::Group]),
             rewrites: (0..rng.below(3))
@@ -150,11 +183,27 @@ fn plan(rng: &mut Rng, climate: &Climate) -> Plan {
             remap_exit,
         }),
     };
-    let health = rng.percent(50) && matches!(conduct, Conduct::Lifecycle(_));
-    plans::plan(&NAMES, conduct, health)
+    let health = rng.percent(50) && form.is_ok();
+    let (conduct, command) = match form {
+        Ok(command) => (Conduct::Pod(command.pod(&NAMES)), Some(command)),
+        Err(conduct) => (Conduct::Passthrough(conduct), None),
+    };
+    let parts = vec![Part::Own; NAMES.len()];
+    (plans::plan(&NAMES, &[], conduct, health), command, parts)
 }
 
-fn any_signal(rng: &mut Rng) -> Signal {
+/// A few exit codes that become others.
+pub fn remap_exit(rng: &mut Rng) -> ExitMap {
+    let mut remap_exit = ExitMap::default();
+    for _ in 0..rng.below(3) {
+        let code = |rng: &mut Rng| ExitCode(*rng.pick(&[0, 1, 2, 127, 130, 137, 143]));
+        remap_exit.insert(code(rng), code(rng));
+    }
+    remap_exit
+}
+
+/// Any signal that somebody might send.
+pub fn any_signal(rng: &mut Rng) -> Signal {
     const COMMON: [i32; 9] = [
         libc::SIGHUP,
         libc::SIGINT,
@@ -175,7 +224,11 @@ fn any_signal(rng: &mut Rng) -> Signal {
     Signal::new(number).unwrap_or(Signal::TERM)
 }
 
-fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, doom: Time) -> Vec<(Time, Event)> {
+fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, one_command: bool) -> Vec<(Time, Event)> {
+    // A pod with probes takes a step a second, so the lives of pods are shorter.
+    let factor = if one_command { 20 } else { 7 };
+    let last = Time::START.after(climate.scale * factor + Duration::from_secs(700));
+    let doom = last.after(Duration::from_secs(1000));
     let mut events = vec![(doom, Event::Doom)];
     let horizon = climate.scale * (1 + rng.below(6) as u32);
     let at = |rng: &mut Rng| Time::START.after(rng.span(horizon, climate.grid));
@@ -185,7 +238,6 @@ fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, doom: Time) -> Vec<(Tim
         events.push((at(rng), Event::Signal(asks, Sender::Process(0))));
     }
     // What nobody asked to stop is asked at the latest when the last thing is over; Doom is for those who are deaf.
-    let last = Time::START.after(climate.scale * 20 + Duration::from_secs(2000));
     events.push((last, Event::Signal(Signal::TERM, Sender::Process(0))));
     if rng.percent(60) {
         for _ in 0..rng.below(60) {
@@ -193,7 +245,12 @@ fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, doom: Time) -> Vec<(Tim
             events.push((at(rng), Event::Signal(any_signal(rng), sender)));
         }
     }
-    if plan.health.is_some() && rng.percent(70) {
+    if let Conduct::Pod(pod) = &plan.conduct
+        && !one_command
+    {
+        weather_pod::events(rng, pod, horizon, climate.grid, &mut events);
+    }
+    if (plan.health.is_some() || !plan.checks.is_empty()) && rng.percent(70) {
         let mut when = at(rng);
         for _ in 0..rng.below(40) {
             events.push((when, Event::HelperDies));
@@ -253,6 +310,49 @@ fn temper(rng: &mut Rng, climate: &Climate, generations: u32) -> Temper {
         }
     }
     temper
+}
+
+/// A program that is an attempt of a probe.
+fn attempt(rng: &mut Rng, climate: &Climate) -> Temper {
+    let mut temper = runs();
+    let takes = match (rng.percent(climate.slow_answers), rng.percent(50)) {
+        (true, true) => None,
+        (true, false) => Some(rng.span(Duration::from_secs(20), climate.grid)),
+        (false, _) => Some(rng.span(Duration::from_secs(1), climate.grid) / 2),
+    };
+    let code = ExitCode(u8::from(rng.percent(climate.unhealthy)));
+    temper.ends = takes.map(|takes| (takes, Ending::Exited(code)));
+    if rng.percent(climate.errs / 2) {
+        temper.launch = Launch::Fails(Duration::ZERO, unstartable(rng));
+    }
+    if rng.percent(climate.slow_to_die) {
+        temper.dies_within = Some(rng.span(Duration::from_secs(2), climate.grid));
+    }
+    if rng.percent(climate.undying / 4) {
+        temper.dies_within = None;
+    }
+    temper
+}
+
+/// What becomes of an attempt over the network, or of a hook's question.
+fn reply(rng: &mut Rng, climate: &Climate) -> Reply {
+    use monopod::machine::Outcome;
+    let after = match (rng.percent(climate.slow_answers), rng.percent(50)) {
+        (true, true) => None,
+        (true, false) => Some(rng.span(Duration::from_secs(20), climate.grid)),
+        (false, _) => Some(rng.span(Duration::from_secs(1), climate.grid) / 2),
+    };
+    let outcome = match (rng.percent(climate.errs), rng.percent(climate.unhealthy)) {
+        (true, _) => Outcome::Unknown,
+        (false, true) => Outcome::Failure,
+        (false, false) if rng.percent(20) => Outcome::Warning,
+        (false, false) => Outcome::Success,
+    };
+    let lost = rng.percent(climate.errs / 4);
+    Reply {
+        lost,
+        ..Reply::new(outcome, after)
+    }
 }
 
 fn ending(rng: &mut Rng, climate: &Climate) -> Ending {

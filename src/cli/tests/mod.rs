@@ -10,7 +10,7 @@ mod tini;
 mod values;
 
 use super::{Invocation, LogSettings, ProbeRequest, Surroundings, parse};
-use crate::plan::{Conduct, ExitCode, Lifecycle, Passthrough, Plan, Program};
+use crate::plan::{Conduct, Container, ExitCode, Passthrough, Plan, Pod, Program, Role};
 use std::ffi::{CString, OsString};
 use std::io;
 use std::path::Path;
@@ -117,11 +117,24 @@ enum Stream {
 }
 
 impl Run {
-    fn lifecycle(&self) -> &Lifecycle {
+    fn pod(&self) -> &Pod {
         match &self.plan.conduct {
-            Conduct::Lifecycle(lifecycle) => lifecycle,
+            Conduct::Pod(pod) => pod,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The init steps.
+    fn steps(&self) -> Vec<&Container> {
+        let containers = self.pod().containers.iter();
+        containers
+            .filter(|container| container.role == Role::Init)
+            .collect()
+    }
+
+    /// The command's container, which comes last.
+    fn main(&self) -> &Container {
+        self.pod().containers.last().expect("there is a command")
     }
 
     fn passthrough(&self) -> &Passthrough {
@@ -134,8 +147,7 @@ impl Run {
     /// The command that is run, as words.
     fn command(&self) -> Vec<&str> {
         let main = match &self.plan.conduct {
-            Conduct::Lifecycle(lifecycle) => lifecycle.main,
-            Conduct::Pod(pod) => pod.containers[0].program,
+            Conduct::Pod(_) => self.main().program,
             Conduct::Passthrough(passthrough) => passthrough.main.expect("there is a command"),
         };
         words(self.plan.program(main))

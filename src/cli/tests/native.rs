@@ -2,22 +2,25 @@
 
 use super::super::Voice;
 use super::{EMPTY, Stream, with, words};
-use crate::plan::{ExitCode, HealthAddress, Mask, Placement, ProgramId, Retries, Signal, Stdin};
+use crate::plan::{
+    ExitCode, HealthAddress, Hook, Mask, Placement, ProgramId, RestartPolicy, Signal, Stdin,
+};
 use log::LevelFilter;
 use std::time::Duration;
 
 #[test]
 fn a_command_alone_gets_the_kubelets_defaults() {
     let run = EMPTY.run(&["monopod", "/usr/sbin/nginx", "-g", "daemon off;"]);
-    let lifecycle = run.lifecycle();
+    let pod = run.pod();
     assert_eq!(run.command(), ["/usr/sbin/nginx", "-g", "daemon off;"]);
-    assert_eq!(lifecycle.steps, []);
-    assert_eq!(lifecycle.step_retries, Retries::AtMost(0));
-    assert_eq!(lifecycle.grace, Duration::from_secs(30));
-    assert_eq!(lifecycle.drain, Duration::ZERO);
-    assert_eq!(lifecycle.pre_stop, None);
-    assert_eq!(lifecycle.stop_signal, None);
-    assert_eq!(lifecycle.remap_exit.apply(ExitCode(143)), ExitCode(143));
+    assert!(run.steps().is_empty());
+    assert_eq!(run.main().restart.policy, RestartPolicy::Never);
+    assert!(!run.main().kills_its_tree);
+    assert_eq!(pod.grace, Duration::from_secs(30));
+    assert_eq!(pod.drain, Duration::ZERO);
+    assert_eq!(run.main().pre_stop, None);
+    assert_eq!(run.main().stop_signal, None);
+    assert_eq!(pod.remap_exit.apply(ExitCode(143)), ExitCode(143));
     assert_eq!(run.plan.health, None);
     assert_eq!(run.plan.parent_death_signal, None);
     assert!(run.plan.subreaper && run.plan.let_go);
@@ -103,7 +106,7 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
         (&variables, &alone[..]),
     ] {
         let run = world.run(argv);
-        let lifecycle = run.lifecycle();
+        let pod = run.pod();
         let names: Vec<&str> = run.plan.programs.iter().map(|p| &p.name[..]).collect();
         assert_eq!(
             names,
@@ -119,18 +122,23 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
             ["/bin/migrate", "--wait", "a b"]
         );
         assert_eq!(run.command(), ["app", "--init", "x"]);
-        assert_eq!(lifecycle.steps, [ProgramId(0), ProgramId(1)]);
-        assert_eq!(lifecycle.main, ProgramId(2));
-        assert_eq!(lifecycle.pre_stop, Some(ProgramId(3)));
-        assert_eq!(lifecycle.step_retries, Retries::AtMost(3));
-        assert_eq!(lifecycle.grace, Duration::from_secs(90));
-        assert_eq!(lifecycle.drain, Duration::from_secs(5));
+        let steps = run.steps();
+        let programs: Vec<ProgramId> = steps.iter().map(|step| step.program).collect();
+        assert_eq!(programs, [ProgramId(0), ProgramId(1)]);
+        assert_eq!(run.main().program, ProgramId(2));
+        assert_eq!(run.main().pre_stop, Some(Hook::Exec(ProgramId(3))));
+        for step in steps {
+            assert_eq!(step.restart.policy, RestartPolicy::OnFailure);
+            assert_eq!(step.restart.at_most, Some(3));
+        }
+        assert_eq!(pod.grace, Duration::from_secs(90));
+        assert_eq!(pod.drain, Duration::from_secs(5));
         assert_eq!(
-            lifecycle.stop_signal.map(Signal::number),
+            run.main().stop_signal.map(Signal::number),
             Some(libc::SIGQUIT)
         );
-        assert_eq!(lifecycle.remap_exit.apply(ExitCode(143)), ExitCode(0));
-        assert_eq!(lifecycle.remap_exit.apply(ExitCode(1)), ExitCode(2));
+        assert_eq!(pod.remap_exit.apply(ExitCode(143)), ExitCode(0));
+        assert_eq!(pod.remap_exit.apply(ExitCode(1)), ExitCode(2));
         assert_eq!(run.plan.health, Some(HealthAddress::Any(9110)));
         assert_eq!(run.log.level, LevelFilter::Debug);
         assert_eq!(run.log.voice, Voice::Json);
@@ -158,17 +166,17 @@ fn a_flag_beats_its_variable_and_the_variable_is_not_even_read() {
         ("MONOPOD_LOG_LEVEL", ""),
     ]);
     let run = world.run(&["monopod", "--grace", "7s", "--init", "three", "app"]);
-    assert_eq!(run.lifecycle().grace, Duration::from_secs(7));
-    assert_eq!(run.lifecycle().steps.len(), 1);
+    assert_eq!(run.pod().grace, Duration::from_secs(7));
+    assert_eq!(run.steps().len(), 1);
     assert_eq!(run.plan.programs[0].name, "init step 1 (three)");
-    assert_eq!(run.lifecycle().drain, Duration::ZERO);
+    assert_eq!(run.pod().drain, Duration::ZERO);
     assert_eq!(run.log.level, LevelFilter::Warn);
 }
 
 #[test]
 fn the_last_of_several_counts_for_a_flag_that_does_not_add_up() {
     let run = EMPTY.run(&["monopod", "--grace", "1", "--grace", "2", "app"]);
-    assert_eq!(run.lifecycle().grace, Duration::from_secs(2));
+    assert_eq!(run.pod().grace, Duration::from_secs(2));
 }
 
 #[test]

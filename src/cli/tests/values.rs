@@ -151,7 +151,7 @@ fn exit_pairs() {
 
 #[test]
 fn retries_and_levels() {
-    use crate::plan::Retries::{AtMost, Unlimited};
+    use super::super::values::Retries::{AtMost, Unlimited};
     for (text, expected) in [
         ("0", AtMost(0)),
         ("12", AtMost(12)),

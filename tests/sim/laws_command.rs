@@ -1,4 +1,4 @@
-//! The laws of a pod's life, as the kubelet's semantics tell it: what must happen in which turn, and what may not.
+//! The laws of the one-command form, as the kubelet's semantics tell it: what must happen in which turn, and what may not.
 //!
 //! The books are kept in the order of the law's own words: hear all facts, see what is due, then say what must have
 //! been started, struck and told. Two ties are settled here as they are documented: a stop that is heard together with
@@ -6,8 +6,10 @@
 //! not (the command's code).
 
 use crate::laws::{Ending, Turn, Verdict, law};
+use crate::laws_helper::Helper;
+use crate::plans::{OneCommand, Retries};
 use monopod::machine::{Ending as End, Fact, Happening, RunId, Sender, Status, Unstartable};
-use monopod::plan::{ExitCode, Lifecycle, Plan, ProgramId, Retries, Signal, Target};
+use monopod::plan::{ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::time::Duration;
 
@@ -17,14 +19,10 @@ const FLOOR: Duration = Duration::from_secs(2);
 const RESTS: [u64; 7] = [0, 10, 20, 40, 80, 160, 300];
 /// A longer run than this is forgiven what came before it (S136, S137).
 const FORGIVEN: Duration = Duration::from_secs(600);
-/// A helper that lived this long is replaced at once.
-const SOUND: Duration = Duration::from_millis(100);
-/// The rests of a helper that keeps dying young, from and to.
-const HELPER_RESTS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// The books of one life.
-pub struct LifecycleLaws {
-    conduct: Lifecycle,
+pub struct CommandLaws {
+    conduct: OneCommand,
     helper: Helper,
     done: usize,
     failures: u32,
@@ -73,10 +71,10 @@ struct Heard {
     ask: Option<usize>,
 }
 
-impl LifecycleLaws {
+impl CommandLaws {
     /// The laws for this plan.
-    pub fn new(plan: &Plan, conduct: &Lifecycle) -> LifecycleLaws {
-        LifecycleLaws {
+    pub fn new(plan: &Plan, conduct: &OneCommand) -> CommandLaws {
+        CommandLaws {
             conduct: conduct.clone(),
             helper: Helper::new(plan.health.is_some()),
             done: 0,
@@ -419,72 +417,4 @@ fn is_ask(signal: Signal) -> bool {
 
 fn never_ran(why: Unstartable) -> End {
     End::Exited(why.code())
-}
-
-/// The helper's laws: there from the first turn on, and back at once or after a rest that grows.
-struct Helper {
-    state: HelperState,
-    rest: Duration,
-}
-
-#[derive(Clone, Copy)]
-enum HelperState {
-    Unwanted,
-    Due(Time),
-    Up(Time),
-}
-
-impl Helper {
-    fn new(wanted: bool) -> Helper {
-        let state = if wanted {
-            HelperState::Due(Time::START)
-        } else {
-            HelperState::Unwanted
-        };
-        Helper {
-            state,
-            rest: HELPER_RESTS.0,
-        }
-    }
-
-    fn hear(&mut self, now: Time, fact: Fact) {
-        let HelperState::Up(since) = self.state else {
-            return;
-        };
-        if fact == Fact::HelperLost && now.since(since) >= SOUND {
-            self.rest = HELPER_RESTS.0;
-            self.state = HelperState::Due(now);
-        } else {
-            self.state = HelperState::Due(now.after(self.rest));
-            self.rest = (self.rest * 2).min(HELPER_RESTS.1);
-        }
-    }
-
-    fn check(&mut self, turn: &Turn, was_killing: bool, killing: bool) -> Verdict {
-        let starts = turn
-            .actions
-            .iter()
-            .filter(|action| **action == monopod::machine::Action::StartHelper)
-            .count();
-        let due = matches!(self.state, HelperState::Due(at) if at <= turn.now);
-        // Whether the turn that begins to kill still replaces it is a matter of taste; later ones must not.
-        let right = match starts {
-            0 => !due || killing,
-            _ => starts == 1 && due && !was_killing,
-        };
-        law(right, "the helper is there or on its way", || {
-            format!("due: {due}, {:?}", turn.actions)
-        })?;
-        if starts > 0 {
-            self.state = HelperState::Up(turn.now);
-        }
-        Ok(())
-    }
-
-    fn due(&self, killing: bool) -> Option<Time> {
-        match self.state {
-            HelperState::Due(at) if !killing => Some(at),
-            HelperState::Due(_) | HelperState::Up(_) | HelperState::Unwanted => None,
-        }
-    }
 }

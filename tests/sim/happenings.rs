@@ -1,0 +1,73 @@
+//! Every kind of happening by a number, so that many lives can be asked whether somebody ever said it.
+
+use monopod::machine::Happening;
+
+/// The names of all happenings, by [`happening_number`].
+pub const HAPPENINGS: [&str; 30] = [
+    "Started",
+    "CannotStart",
+    "Ended",
+    "StopAsked",
+    "Draining",
+    "Stragglers",
+    "GraceOver",
+    "LeftBehind",
+    "SignalDropped",
+    "OrphanReaped",
+    "HelperLost",
+    "HelperRefused",
+    "ContainerStarted",
+    "ContainerUnstartable",
+    "ContainerEnded",
+    "BackingOff",
+    "Killing",
+    "Unhealthy",
+    "ProbeWarning",
+    "HookFailed",
+    "HookOverran",
+    "HookFellBack",
+    "Readiness",
+    "StartedUp",
+    "InitFailed",
+    "ExceededGrace",
+    "Initialized",
+    "DeadlineExceeded",
+    "RestartingAll",
+    "StopCommanded",
+];
+
+/// The place of a happening in [`HAPPENINGS`]. A new happening does not compile until it is listed here.
+pub fn happening_number(happening: Happening) -> u32 {
+    match happening {
+        Happening::Started(_) => 0,
+        Happening::CannotStart(..) => 1,
+        Happening::Ended(..) => 2,
+        Happening::StopAsked(_) => 3,
+        Happening::Draining(_) => 4,
+        Happening::Stragglers(_) => 5,
+        Happening::GraceOver => 6,
+        Happening::LeftBehind => 7,
+        Happening::SignalDropped(_) => 8,
+        Happening::OrphanReaped(..) => 9,
+        Happening::HelperLost => 10,
+        Happening::HelperRefused(_) => 11,
+        Happening::ContainerStarted(_) => 12,
+        Happening::ContainerUnstartable(..) => 13,
+        Happening::ContainerEnded(..) => 14,
+        Happening::BackingOff(..) => 15,
+        Happening::Killing(..) => 16,
+        Happening::Unhealthy(..) => 17,
+        Happening::ProbeWarning(..) => 18,
+        Happening::HookFailed(..) => 19,
+        Happening::HookOverran(_) => 20,
+        Happening::HookFellBack(..) => 21,
+        Happening::Readiness(..) => 22,
+        Happening::StartedUp(_) => 23,
+        Happening::InitFailed(..) => 24,
+        Happening::ExceededGrace(_) => 25,
+        Happening::Initialized => 26,
+        Happening::DeadlineExceeded => 27,
+        Happening::RestartingAll(_) => 28,
+        Happening::StopCommanded => 29,
+    }
+}

@@ -1,0 +1,245 @@
+//! Whom signals may reach in a turn, and whom they must.
+
+use super::book::{Instance, Next, Work};
+use super::{Heard, PodLaws, Use};
+use crate::laws::{Turn, Verdict, law};
+use monopod::machine::{Action, Fact, RunId};
+use monopod::plan::{ProbeKind, Role, Signal, Target};
+
+impl PodLaws {
+    /// Every signal has a reason, and every reason its signal.
+    pub fn check_strikes(&mut self, turn: &Turn, heard: &Heard) -> Verdict {
+        let all_killed = turn.strikes_on_all().any(|signal| signal == Signal::KILL);
+        for (run, target, signal) in turn.strikes() {
+            let broken = match self.runs.get(&run) {
+                Some(Use::Own(_)) | None => false,
+                Some(Use::Probe(place, kind)) => !self.may_end_probe(*place, *kind, run, turn),
+                Some(Use::Hook(place, _)) => !self.is_ending(*place, turn),
+            };
+            law(!broken, "only what must end is struck", || {
+                format!("{run:?} {target:?} {signal}\n{turn:?}")
+            })?;
+        }
+        self.forget_ended_attempts(turn);
+        for place in 0..self.books.len() {
+            self.check_stop_signal(turn, place, heard, all_killed)?;
+            self.check_kill(turn, place, heard, all_killed)?;
+            self.check_tree(turn, place)?;
+            self.check_timeouts(turn, place, all_killed)?;
+        }
+        Ok(())
+    }
+
+    /// An attempt whose program is ended comes to nothing.
+    fn forget_ended_attempts(&mut self, turn: &Turn) {
+        for (run, ..) in turn.strikes() {
+            let workers = self.books.iter_mut().flat_map(|book| &mut book.workers);
+            for worker in workers {
+                if worker
+                    .attempt
+                    .is_some_and(|attempt| attempt.work == Work::Run(run))
+                {
+                    worker.abandon();
+                }
+            }
+        }
+    }
+
+    /// A probe's program is ended at its timeout, or because its container is over or is being stopped.
+    fn may_end_probe(&self, place: usize, kind: ProbeKind, run: RunId, turn: &Turn) -> bool {
+        let book = &self.books[place];
+        let lingers = book
+            .workers
+            .iter()
+            .any(|w| w.kind == kind && w.lingering == Some(run));
+        lingers || self.is_ending(place, turn)
+    }
+
+    /// Whether this container's instance is being stopped, or has just ended.
+    fn is_ending(&self, place: usize, turn: &Turn) -> bool {
+        let ended = |fact: &Fact| match fact {
+            Fact::Ended(run, _) => self.runs.get(run) == Some(&Use::Own(place)),
+            _ => false,
+        };
+        let live = self.books[place].live();
+        let stopped = live.is_none_or(|instance| instance.kill.is_some());
+        stopped || self.stop.is_some() || self.anew.is_some() || turn.facts.iter().any(ended)
+    }
+
+    fn check_stop_signal(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        heard: &Heard,
+        all_killed: bool,
+    ) -> Verdict {
+        let book = &self.books[place];
+        let Some(instance) = book.live() else {
+            return Ok(());
+        };
+        let to_it = |(run, target, signal): (RunId, Target, Signal)| {
+            (run == instance.run && target == Target::Process).then_some(signal)
+        };
+        let mut struck: Vec<Signal> = turn.strikes().filter_map(to_it).collect();
+        let direct = heard
+            .direct
+            .iter()
+            .filter(|(to, _)| *to == place)
+            .map(|(_, signal)| *signal);
+        for signal in direct {
+            if let Some(at) = struck.iter().position(|s| *s == signal) {
+                struck.remove(at);
+            } else {
+                law(
+                    all_killed || signal == Signal::KILL,
+                    "a commanded signal is sent",
+                    || format!("{turn:?}"),
+                )?;
+            }
+        }
+        let asked = self.stop.as_ref().and_then(|stop| match stop.cause {
+            super::stop::Cause::Asked(signal) => signal,
+            _ => None,
+        });
+        let wants = |signal: Signal| match book.plan.stop_signal {
+            Some(known) => signal == known,
+            None => signal == Signal::TERM || Some(signal) == asked,
+        };
+        let (may, must) = self.signal_window(place, turn.now);
+        let is_due = |at: Option<monopod::time::Time>| at.is_some_and(|at| at <= turn.now);
+        let (may, must) = (is_due(may), is_due(must));
+        let receives = book.plan.role == Role::Main;
+        let surplus = struck
+            .len()
+            .saturating_sub(heard.signals.len() * usize::from(receives));
+        let stop_signal = struck
+            .iter()
+            .rposition(|signal| wants(*signal) && *signal != Signal::KILL);
+        let sent = stop_signal.filter(|_| may && (must || surplus > 0));
+        law(
+            sent.is_some() || !must || all_killed || self.kill_now(turn, instance),
+            "the stop signal is sent when it is due",
+            || format!("container {place}: {turn:?}"),
+        )?;
+        if let Some(at) = sent {
+            struck.remove(at);
+        }
+        struck.retain(|signal| *signal != Signal::KILL);
+        let mut unexplained = struck.clone();
+        for signal in &heard.signals {
+            if let Some(at) = unexplained.iter().position(|s| s == signal) {
+                unexplained.remove(at);
+            } else {
+                let must = receives && self.ending.killed_at.is_none() && !all_killed;
+                law(!must, "every signal is handed on", || {
+                    format!("{signal} to container {place}: {turn:?}")
+                })?;
+            }
+        }
+        let none = unexplained.is_empty() && (struck.is_empty() || book.plan.role != Role::Sidecar);
+        law(none, "no signal without a reason", || {
+            format!("container {place} got {unexplained:?}, window {may} {must}: {turn:?}")
+        })?;
+        if let Some(instance) = self.books[place].live_mut().filter(|_| sent.is_some()) {
+            instance.signalled = Some(turn.now);
+        }
+        Ok(())
+    }
+
+    fn kill_now(&self, turn: &Turn, instance: &Instance) -> bool {
+        turn.strikes()
+            .any(|(run, _, signal)| run == instance.run && signal == Signal::KILL)
+    }
+
+    fn check_kill(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        heard: &Heard,
+        all_killed: bool,
+    ) -> Verdict {
+        let Some(instance) = self.books[place].live() else {
+            return Ok(());
+        };
+        let (from, until) = self.kill_window(instance);
+        let commanded = heard.direct.contains(&(place, Signal::KILL));
+        let killed = self.kill_now(turn, instance) && !commanded;
+        let before = instance.killed.is_some();
+        law(
+            !killed || before || from.is_some_and(|at| at <= turn.now),
+            "no SIGKILL before the grace is over",
+            || format!("container {place} is due {from:?}: {turn:?}"),
+        )?;
+        let overdue = until.is_some_and(|at| at <= turn.now) && !before;
+        law(
+            killed || all_killed || !overdue,
+            "SIGKILL when the grace is over",
+            || format!("container {place} was due {until:?}: {turn:?}"),
+        )?;
+        let whole = !killed
+            || !self.books[place].plan.kills_its_tree
+            || turn
+                .strikes()
+                .any(|strike| strike == (instance.run, Target::Tree, Signal::KILL));
+        law(whole, "a container's whole tree is killed", || {
+            format!("container {place}: {turn:?}")
+        })?;
+        if let Some(instance) = self.books[place]
+            .live_mut()
+            .filter(|_| killed || all_killed)
+        {
+            instance.killed = instance.killed.or(Some(turn.now));
+        }
+        Ok(())
+    }
+
+    /// What is left of an instance does not outlive it while the pod goes on.
+    fn check_tree(&self, turn: &Turn, place: usize) -> Verdict {
+        let book = &self.books[place];
+        let ended = |action: &Fact| match action {
+            Fact::Ended(run, _) => self.runs.get(run) == Some(&Use::Own(place)),
+            _ => false,
+        };
+        let ended = turn.facts.iter().filter(|fact| ended(fact)).count();
+        if ended == 0 || !book.plan.kills_its_tree || self.stop.is_some() {
+            return Ok(());
+        }
+        let run = turn.facts.iter().find_map(|fact| match fact {
+            Fact::Ended(run, _) if self.runs.get(run) == Some(&Use::Own(place)) => Some(*run),
+            _ => None,
+        });
+        let killed = |action: &Action| match action {
+            Action::Strike(struck, Target::Tree, Signal::KILL) => Some(*struck) == run,
+            _ => false,
+        };
+        law(
+            turn.actions.iter().any(killed),
+            "a container's whole tree is killed",
+            || {
+                format!(
+                    "container {place}, {:?}: {turn:?}",
+                    book.next == Next::First
+                )
+            },
+        )
+    }
+
+    /// An exec probe that is still at it at its timeout is killed with its tree (S41).
+    fn check_timeouts(&mut self, turn: &Turn, place: usize, all_killed: bool) -> Verdict {
+        for worker in &mut self.books[place].workers {
+            let first = worker.timed_out_at.take() == Some(turn.now);
+            let Some(run) = worker.lingering else {
+                continue;
+            };
+            let killed = turn
+                .strikes()
+                .any(|strike| strike == (run, Target::Tree, Signal::KILL));
+            law(
+                killed || all_killed || !first,
+                "an exec probe is killed at its timeout",
+                || format!("{:?} of container {place}: {turn:?}", worker.kind),
+            )?;
+        }
+        Ok(())
+    }
+}

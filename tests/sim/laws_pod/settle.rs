@@ -1,0 +1,377 @@
+//! What is started and asked in a turn, and what is due later.
+
+use super::book::{Book, HookState, Instance, Next, Work};
+use super::probe::{Attempt, Worker};
+use super::{PodLaws, Use};
+use crate::laws::{Turn, Verdict, law};
+use monopod::machine::Action;
+use monopod::plan::{Handler, Hook, HookKind, ProbeKind, Role};
+use monopod::time::Time;
+
+impl PodLaws {
+    /// Starts of containers and hooks; attempts of probes are looked at by [`PodLaws::check_attempts`].
+    pub fn check_starts(&mut self, turn: &Turn, was_killing: bool) -> Verdict {
+        for (run, program) in turn.starts() {
+            let used = self.programs[&program];
+            self.runs.insert(run, used);
+            if let Use::Own(place) = used {
+                let stopping = self.stop.is_some() || was_killing;
+                law(
+                    !stopping,
+                    "nothing but hooks starts once a stop was heard",
+                    || format!("{turn:?}"),
+                )?;
+                let (may, _) = self.start_due(place, turn.now);
+                law(may, "containers start in order and in time", || {
+                    let next = self.books[place].next;
+                    format!("container {place} is not due: {next:?}\n{turn:?}")
+                })?;
+                self.books[place].begin(turn.now, run);
+            }
+        }
+        for place in 0..self.books.len() {
+            let (_, must) = self.start_due(place, turn.now);
+            law(!must, "containers start in order and in time", || {
+                let next = self.books[place].next;
+                format!("container {place} is due: {next:?}\n{turn:?}")
+            })?;
+        }
+        self.check_hooks(turn)
+    }
+
+    /// Whether this container may be started now, and whether it must.
+    fn start_due(&self, place: usize, now: Time) -> (bool, bool) {
+        if self.stop.is_some() || self.anew.is_some() {
+            return (false, false);
+        }
+        let hooked = self.books.iter().any(|book| {
+            book.live()
+                .is_some_and(|i| i.ran.is_some() && !matches!(i.post, HookState::Over(_)))
+        });
+        match self.books[place].next {
+            Next::Live | Next::Done(_) => (false, false),
+            Next::Again(from, until, _) => (from <= now, until <= now && !hooked),
+            Next::First if self.books[place].not_before > now => (false, false),
+            Next::First => self.first_start_due(place),
+        }
+    }
+
+    fn first_start_due(&self, place: usize) -> (bool, bool) {
+        let (mut may, mut must) = (true, true);
+        for book in &self.books[..place] {
+            match book.plan.role {
+                Role::Init => {
+                    let done = matches!(book.next, Next::Done(Some(end)) if end.is_success());
+                    may &= done;
+                    must &= done;
+                }
+                Role::Sidecar => {
+                    may &= book.ever_started;
+                    must &= book.is_started()
+                        || (book.ever_started && self.books[place].plan.role == Role::Main);
+                }
+                Role::Main => {
+                    let hooked = book.plan.post_start.is_some();
+                    let settled = |instance: &Instance| {
+                        instance.over.is_some() || matches!(instance.post, HookState::Over(_))
+                    };
+                    let begun = book.instance.as_ref().filter(|_| book.next != Next::First);
+                    let free = begun.is_some_and(|instance| !hooked || settled(instance));
+                    may &= free || book.ever_up;
+                    must &= free;
+                }
+            }
+        }
+        (may, may && must)
+    }
+
+    fn check_hooks(&mut self, turn: &Turn) -> Verdict {
+        let helper = self.helper.is_up() || turn.actions.contains(&Action::StartHelper);
+        for place in 0..self.books.len() {
+            for kind in [HookKind::PostStart, HookKind::PreStop] {
+                let work = self.work_begun(turn, Use::Hook(place, kind));
+                law(work.len() < 2, "a hook is run once", || format!("{turn:?}"))?;
+                self.check_hook(turn, place, kind, work.first().copied(), helper)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_hook(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        kind: HookKind,
+        work: Option<Work>,
+        helper: bool,
+    ) -> Verdict {
+        let book = &self.books[place];
+        let (hook, (may, must)) = match (kind, book.live()) {
+            (HookKind::PostStart, Some(instance)) => {
+                let due = instance.ran.filter(|_| instance.post == HookState::Before);
+                let free = self.stop.is_none() && instance.kill.is_none();
+                (&book.plan.post_start, (due, due.filter(|_| free)))
+            }
+            (HookKind::PreStop, Some(instance)) => (
+                &book.plan.pre_stop,
+                self.hook_window(book, instance, turn.now),
+            ),
+            (_, None) => (&None, (None, None)),
+        };
+        let (may, must) = (
+            may.is_some_and(|at| at <= turn.now),
+            must.is_some_and(|at| at <= turn.now),
+        );
+        law(
+            work.is_none() || may,
+            "hooks run in their time and not after",
+            || format!("{kind:?} of container {place} is not due\n{turn:?}"),
+        )?;
+        let state = match (hook, work) {
+            (_, Some(work)) => HookState::Live(work),
+            (Some(Hook::Sleep(span)), None) if must => match span.is_zero() {
+                true => HookState::Over(true),
+                false => HookState::Live(Work::Until(turn.now.after(*span))),
+            },
+            (Some(Hook::Fails), None) if must => HookState::Over(false),
+            // Whoever is to ask is awaited.
+            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Before,
+            _ => {
+                return law(!must, "hooks run in their time and not after", || {
+                    format!("{kind:?} of container {place} is due\n{turn:?}")
+                });
+            }
+        };
+        if let Some(instance) = self.books[place].live_mut() {
+            match kind {
+                HookKind::PostStart => instance.post = state,
+                HookKind::PreStop => instance.pre = state,
+            }
+        }
+        Ok(())
+    }
+
+    /// What was begun for this in this turn.
+    fn work_begun(&self, turn: &Turn, wanted: Use) -> Vec<Work> {
+        let work = |action: &Action| match action {
+            Action::Start(run, program) if self.programs[program] == wanted => {
+                Some(Work::Run(*run))
+            }
+            Action::Ask(ask, check) if self.checks[check] == wanted => Some(Work::Ask(*ask)),
+            _ => None,
+        };
+        turn.actions.iter().filter_map(work).collect()
+    }
+
+    /// Attempts of probes: none before its time, none at the same time, none too few.
+    pub fn check_attempts(&mut self, turn: &Turn) -> Verdict {
+        let helper = self.helper.is_up() || turn.actions.contains(&Action::StartHelper);
+        for place in 0..self.books.len() {
+            for which in 0..self.books[place].workers.len() {
+                let kind = self.books[place].workers[which].kind;
+                let begun = self.work_begun(turn, Use::Probe(place, kind));
+                self.check_attempt(turn, place, which, &begun, helper)
+                    .map_err(|broken| {
+                        format!("{broken} ({kind:?} of container {place})\n{turn:?}")
+                    })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_attempt(
+        &mut self,
+        turn: &Turn,
+        place: usize,
+        which: usize,
+        begun: &[Work],
+        helper: bool,
+    ) -> Verdict {
+        let now = turn.now;
+        let gate = self.gate(place, which);
+        let worker = &mut self.books[place].workers[which];
+        law(
+            begun.len() < 2 && (begun.is_empty() || worker.attempt.is_none()),
+            "attempts do not overlap",
+            || format!("{:?} goes on", worker.attempt),
+        )?;
+        let asks = matches!(worker.probe.handler, Handler::Ask(_));
+        law(
+            begun.is_empty() || !asks || helper,
+            "nobody is asked while the helper is away",
+            String::new,
+        )?;
+        let Some(gate) = gate else {
+            worker.tries = if worker.attempt.is_some() {
+                worker.tries
+            } else {
+                0
+            };
+            worker.beat = None;
+            return law(
+                begun.is_empty(),
+                "no attempt while a gate is shut",
+                String::new,
+            );
+        };
+        if worker.attempt.is_some() {
+            return Ok(());
+        }
+        let opened = worker.beat.is_none();
+        if opened && worker.kind == ProbeKind::Readiness {
+            worker.triggered(now);
+        }
+        let free = now.max(gate.delayed_until);
+        let first = worker.beat_from(gate.base, free);
+        let beat = *worker.beat.get_or_insert(first);
+        // A beat that falls on the very moment a startup probe opens the gate may be heard or not.
+        let missed =
+            opened && beat == now && worker.kind != ProbeKind::Startup && gate.just_started;
+        let retries = worker.tries > 0;
+        let may = gate.delayed_until <= now
+            && (retries || beat <= now || worker.kind == ProbeKind::Readiness);
+        let triggered = opened && gate.just_started && worker.kind == ProbeKind::Readiness;
+        let must = gate.must
+            && (retries || (beat <= now && !missed) || triggered && gate.delayed_until <= now);
+        let silent = worker.probe.handler == Handler::Unresolvable || (asks && !helper);
+        law(
+            begun.is_empty() || may,
+            "no attempt before its time",
+            || format!("the next beat is {beat:?}"),
+        )?;
+        law(
+            !begun.is_empty() || !must || silent || worker.lingering.is_some(),
+            "no attempt is left out",
+            || format!("the beat was {beat:?}"),
+        )?;
+        if begun.is_empty() && !(must && silent) && beat > now {
+            return Ok(());
+        }
+        worker.tries = if begun.is_empty() {
+            0
+        } else {
+            worker.tries + 1
+        };
+        worker.attempt = begun.first().map(|work| Attempt {
+            work: *work,
+            since: now,
+        });
+        if !retries && worker.lingering.is_none() || !begun.is_empty() && !retries {
+            worker.pass_began(gate.base, now, beat);
+        }
+        Ok(())
+    }
+
+    /// The gates that a beat must find open (B.3); `None`: one is shut.
+    fn gate(&self, place: usize, which: usize) -> Option<Gate> {
+        let book = &self.books[place];
+        let worker = &book.workers[which];
+        let instance = book.live().filter(|instance| instance.is_running())?;
+        let ran = instance.ran?;
+        let started = instance.startup_passed;
+        if worker.hold || started == (worker.kind == ProbeKind::Startup) {
+            return None;
+        }
+        let ends = worker.kind != ProbeKind::Readiness;
+        let stopping = self.stop.is_some();
+        if ends && (instance.kill.is_some() || stopping && book.plan.role != Role::Sidecar) {
+            return None;
+        }
+        Some(Gate {
+            base: ran,
+            delayed_until: ran.after(worker.probe.initial_delay),
+            just_started: instance.startup_passed && book.plan.startup_probe.is_some(),
+            must: !(ends && stopping)
+                && !(stopping && worker.beat.is_none())
+                && instance.killed.is_none()
+                && self.anew.is_none(),
+        })
+    }
+
+    /// When something is due next, as far as the books know.
+    pub fn due(&self, now: Time) -> Vec<Time> {
+        let mut due = Vec::new();
+        for (place, book) in self.books.iter().enumerate() {
+            if let Next::Again(_, until, _) = book.next
+                && self.stop.is_none()
+            {
+                due.push(until);
+            }
+            if book.next == Next::First && self.stop.is_none() {
+                due.extend(Some(book.not_before).filter(|at| *at > now));
+            }
+            if let Some(instance) = book.live() {
+                self.due_of_instance(place, book, instance, now, &mut due);
+            }
+            due.extend(book.workers.iter().filter_map(Worker::times_out));
+        }
+        if self.stop.is_none() {
+            due.extend(self.pod.active_deadline.map(|span| Time::START.after(span)));
+        }
+        due.extend(self.ending.due().filter(|_| self.ending.has_begun()));
+        due
+    }
+
+    /// What somebody may wake up for although nothing must come of it, as far as the books know.
+    pub fn may_be_due(&self) -> Vec<Time> {
+        let workers = self.books.iter().flat_map(|book| &book.workers);
+        let lingering = workers.filter(|worker| worker.lingering.is_some());
+        let beats = lingering.filter_map(|worker| worker.beat);
+        let live = self.books.iter().filter_map(Book::live);
+        let kills = live.filter_map(|instance| self.kill_window(instance).0);
+        beats
+            .chain(kills)
+            .chain(self.stop.as_ref().map(|stop| stop.drained))
+            .collect()
+    }
+
+    fn due_of_instance(
+        &self,
+        place: usize,
+        book: &Book,
+        instance: &Instance,
+        now: Time,
+        due: &mut Vec<Time>,
+    ) {
+        if let HookState::Live(Work::Until(at)) = instance.pre
+            && instance.signalled.is_none()
+        {
+            due.push(at);
+        }
+        if let HookState::Live(Work::Until(at)) = instance.post
+            && instance.kill.is_none()
+            && self.stop.is_none()
+        {
+            due.push(at);
+        }
+        due.extend(
+            self.hook_window(book, instance, now)
+                .1
+                .filter(|at| *at > now),
+        );
+        if instance.signalled.is_none() {
+            due.extend(self.signal_window(place, now).1.filter(|at| *at > now));
+        }
+        if instance.killed.is_none() {
+            due.extend(self.kill_window(instance).1);
+        }
+        for (which, worker) in book.workers.iter().enumerate() {
+            let open = self.gate(place, which).is_some_and(|gate| gate.must);
+            if open && worker.attempt.is_none() && worker.lingering.is_none() {
+                due.extend(worker.beat);
+            }
+        }
+    }
+}
+
+/// What is known of the gates of a probe when all of them are open.
+struct Gate {
+    /// Since when its ticker beats.
+    base: Time,
+    /// Until then initialDelaySeconds hold it.
+    delayed_until: Time,
+    /// It had to wait for a startup probe.
+    just_started: bool,
+    /// It is not only allowed.
+    must: bool,
+}

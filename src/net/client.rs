@@ -25,6 +25,27 @@ const WATCH_PERIOD_MS: libc::c_int = 1000;
 
 /// Asks, and prints what is to be said. The error is a whole sentence without its full stop.
 pub fn run(request: &ControlRequest, print: &mut dyn FnMut(&str)) -> Result<(), String> {
+    ask(request, print).map_err(|refusal| match refusal {
+        Refusal::Told(why) => why,
+        Refusal::HungUp => "monopod has ended before it answered".to_owned(),
+    })
+}
+
+/// Why there is nothing to show.
+enum Refusal {
+    /// For this reason.
+    Told(String),
+    /// The other side was there, and is gone.
+    HungUp,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Refusal {
+        Refusal::Told(why)
+    }
+}
+
+fn ask(request: &ControlRequest, print: &mut dyn FnMut(&str)) -> Result<(), Refusal> {
     let path = request.path.as_path();
     let now = SystemTime::now;
     match &request.ask {
@@ -62,13 +83,17 @@ pub fn run(request: &ControlRequest, print: &mut dyn FnMut(&str)) -> Result<(), 
             let query = format!("container={}&signal={}", encoded(name), encoded(signal));
             post(path, &format!("signal?{query}"))?;
         }
-        Ask::Stop => post(path, "stop")?,
+        // Whoever has left before the answer was written has stopped.
+        Ask::Stop => post(path, "stop").or_else(|why| match why {
+            Refusal::HungUp => Ok(()),
+            Refusal::Told(why) => Err(Refusal::Told(why)),
+        })?,
     }
     Ok(())
 }
 
 /// A line whenever something has changed, as `kubectl get pod -w` does.
-fn watch_status(path: &Path, wide: bool, print: &mut dyn FnMut(&str)) -> Result<(), String> {
+fn watch_status(path: &Path, wide: bool, print: &mut dyn FnMut(&str)) -> Result<(), Refusal> {
     let mut last = None;
     loop {
         let document = get(path, "/status")?;
@@ -83,7 +108,7 @@ fn watch_status(path: &Path, wide: bool, print: &mut dyn FnMut(&str)) -> Result<
     }
 }
 
-fn events(path: &Path, watch: bool, print: &mut dyn FnMut(&str)) -> Result<(), String> {
+fn events(path: &Path, watch: bool, print: &mut dyn FnMut(&str)) -> Result<(), Refusal> {
     let (mut since, mut header) = ("0".to_owned(), true);
     loop {
         let list = get(path, &format!("/events?since={since}"))?;
@@ -107,27 +132,33 @@ fn rest() {
     unsafe { libc::poll(std::ptr::null_mut(), 0, WATCH_PERIOD_MS) };
 }
 
-fn get(path: &Path, target: &str) -> Result<Value, String> {
+fn get(path: &Path, target: &str) -> Result<Value, Refusal> {
     let body = exchange(path, "GET", target)?;
-    serde_json::from_str(&body).map_err(|error| format!("what was answered is not JSON: {error}"))
+    let document = serde_json::from_str(&body);
+    document.map_err(|error| format!("what was answered is not JSON: {error}").into())
 }
 
-fn post(path: &Path, command: &str) -> Result<(), String> {
+fn post(path: &Path, command: &str) -> Result<(), Refusal> {
     exchange(path, "POST", &format!("/command/{command}")).map(drop)
 }
 
 /// One request and the body of its answer; what is not a 200 is an error in the words of the other side.
-fn exchange(path: &Path, method: &str, target: &str) -> Result<String, String> {
+fn exchange(path: &Path, method: &str, target: &str) -> Result<String, Refusal> {
     let socket = UnixStream::connect(path).map_err(|error| no_connection(path, &error))?;
     let bytes = talk(socket, method, target)
         .map_err(|error| format!("{} did not answer: {error}", path.display()))?;
+    if bytes.is_empty() {
+        return Err(Refusal::HungUp);
+    }
     let answer = understand(&bytes, &path.display())?;
     if answer.code == 200 {
         return Ok(answer.body);
     }
     let document: Option<Value> = serde_json::from_str(&answer.body).ok();
     let told = document.and_then(|json| json["error"].as_str().map(str::to_owned));
-    Err(told.unwrap_or_else(|| answer.body.trim_end().to_owned()))
+    Err(told
+        .unwrap_or_else(|| answer.body.trim_end().to_owned())
+        .into())
 }
 
 fn talk(mut socket: UnixStream, method: &str, target: &str) -> io::Result<Vec<u8>> {

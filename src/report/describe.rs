@@ -163,7 +163,7 @@ fn handler(action: &Value) -> String {
 fn line(out: &mut String, indent: usize, label: &str, value: &str) {
     // Writing to a String cannot fail.
     let label = format!("{:indent$}{label}:", "");
-    let _ = writeln!(out, "{label:28}{value}");
+    let _ = writeln!(out, "{label:30}{value}");
 }
 
 #[cfg(test)]
@@ -184,14 +184,14 @@ mod tests {
         let text = described(Some("web")).unwrap();
         for line in [
             "web:",
-            "  State:                    Waiting",
-            "    Reason:                 CrashLoopBackOff",
-            "    Message:                back-off 40s restarting failed container=web pod=shop",
-            "  Last State:               Terminated",
-            "    Exit Code:              1",
-            "  Restart Count:            3",
-            "  Liveness:                 exec [program-9] delay=0s timeout=1s period=10s #success=1 #failure=3",
-            "  Readiness:                http-get http://127.0.0.1:8080/ready delay=0s timeout=1s period=10s #success=1 #failure=3",
+            "  State:                      Waiting",
+            "    Reason:                   CrashLoopBackOff",
+            "    Message:                  back-off 40s restarting failed container=web pod=shop",
+            "  Last State:                 Terminated",
+            "    Exit Code:                1",
+            "  Restart Count:              3",
+            "  Liveness:                   exec [program-9] delay=0s timeout=1s period=10s #success=1 #failure=3",
+            "  Readiness:                  http-get http://127.0.0.1:8080/ready delay=0s timeout=1s period=10s #success=1 #failure=3",
             "Events:  <none>",
         ] {
             assert!(
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn the_pod_is_told_with_its_conditions_and_what_is_not_there_is_nothing() {
         let text = described(None).unwrap();
-        let line = "  ContainersReady:          False  ContainersNotReady: containers with unready status: [web]";
+        let line = "  ContainersReady:            False  ContainersNotReady: containers with unready status: [web]";
         assert!(text.lines().any(|known| known == line), "{text}");
         assert!(text.contains("\nworker:\n"));
         assert_eq!(described(Some("nobody")), None);

@@ -125,7 +125,7 @@ pub static CONTROL: Flag = takes(
     "control",
     "PATH",
     "MONOPOD_CONTROL",
-    "socket of monopod status, or none (with --health: /run/monopod/control.sock)",
+    "socket for commands, or none (with --health: /run/monopod/control.sock)",
 );
 /// `--livez-includes WHAT`
 pub static LIVEZ_INCLUDES: Flag = takes(

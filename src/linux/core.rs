@@ -19,10 +19,10 @@ use super::spawn::{self, Spawner};
 use super::tty::Terminal;
 use super::{reap, wait};
 use crate::descriptors;
-use crate::machine::{Fact, Machine};
+use crate::machine::{Answer, AskId, Cause, Fact, Machine, Outcome};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
-use crate::plan::{ExitCode, Plan};
+use crate::plan::{CheckId, ExitCode, Plan};
 use crate::time::Time;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -45,6 +45,8 @@ pub struct Core<'a> {
     more_ended: bool,
     /// The signals of this turn.
     records: Vec<Record>,
+    /// What the machine wants asked over the network, in this step.
+    pub(super) asks: Vec<(AskId, CheckId)>,
     /// Helpers that hung up and could not be collected yet.
     dying: Vec<i32>,
     /// How long to sleep at most while there are such.
@@ -88,6 +90,7 @@ impl<'a> Core<'a> {
             reception: plan.is_served().then(|| Reception::new(plan)),
             more_ended: false,
             records: Vec::new(),
+            asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
         }
@@ -121,6 +124,7 @@ impl<'a> Core<'a> {
                     }
                 }
             }
+            self.send_asks(&mut news);
             if news.is_empty() {
                 break;
             }
@@ -223,9 +227,6 @@ impl<'a> Core<'a> {
     }
 
     pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {
-        if !self.plan.is_served() {
-            return Ok(());
-        }
         let served = Served {
             health: self.listener.as_ref().map(AsFd::as_fd),
             control: self.control.as_ref().map(AsFd::as_fd),
@@ -256,6 +257,8 @@ impl<'a> Core<'a> {
         if let Some(reception) = &mut self.reception {
             reception.take(heard.questions, heard.orders, facts);
         }
+        let answered = heard.answered.into_iter();
+        facts.extend(answered.map(|(ask, answer)| Fact::Answered(ask, answer)));
         if heard.lost {
             self.dying
                 .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
@@ -266,6 +269,20 @@ impl<'a> Core<'a> {
             }
             facts.push(Fact::HelperLost);
         }
+    }
+
+    /// Hands the helper all asks of a step. Those that it cannot be told of are answered here, in the same turn.
+    fn send_asks(&mut self, news: &mut Vec<Fact>) {
+        let refused = match &self.helper {
+            Some(helper) => helper.link.ask(&self.asks),
+            None => &self.asks,
+        };
+        let away = Answer {
+            outcome: Outcome::Unknown,
+            cause: Cause::NoHelper,
+        };
+        news.extend(refused.iter().map(|(ask, _)| Fact::Answered(*ask, away)));
+        self.asks.clear();
     }
 
     /// After the turn, so that the answer knows all that the turn brought.

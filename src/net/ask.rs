@@ -1,4 +1,5 @@
-//! The helper's end of the line: asks the core for what clients want to see, one question at a time, and hands it orders.
+//! The helper's end of the line: asks the core for what clients want to see, one question at a time, and hands it orders;
+//! hears which checks the core wants asked, and tells what came of them.
 //!
 //! Every request is answered from a round of questions that began after the request had come, so a page never shows a
 //! state older than itself. However many requests wait, one round serves all that were there when it began: the core's
@@ -11,7 +12,9 @@
 use super::wire::command::{HeardOrder, Order};
 use super::wire::view::{Record, moment};
 use super::wire::{Answer, Question};
-use crate::machine::Command;
+use super::wire_checks::{Answered, Asks};
+use crate::machine::{AskId, Command};
+use crate::plan::CheckId;
 use crate::report::route::Wants;
 use crate::report::view::{Moment, View};
 use nix::errno::Errno;
@@ -61,6 +64,8 @@ pub enum News {
     Part,
     /// The core has heard the order with this number.
     Obeyed(u32),
+    /// Checks to ask.
+    Asks(Vec<(AskId, CheckId)>),
 }
 
 /// The core is gone and so is the reason to be here.
@@ -136,6 +141,9 @@ impl Asker {
         if let Some(order) = HeardOrder::from_bytes(message) {
             return News::Obeyed(order.number);
         }
+        if let Some(asks) = Asks::from_bytes(message) {
+            return News::Asks(asks);
+        }
         let Some((answer, mut records)) = Answer::from_bytes(message) else {
             return News::NotYet;
         };
@@ -188,12 +196,21 @@ impl Asker {
         Some(question)
     }
 
+    /// Tells what came of a check. False if it cannot be told just now: the core has hundreds of messages to read.
+    pub fn tell(&self, answered: Answered) -> bool {
+        self.say(&answered.to_bytes()) != Err(Errno::EAGAIN)
+    }
+
     /// Refused when a stopped core has left hundreds of old questions unread; when it is gone, `hear` says so.
     fn send(&mut self, bytes: &[u8]) -> Option<()> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        send(self.line.as_raw_fd(), bytes, flags).ok()?;
+        self.say(bytes).ok()?;
         self.next_number = self.next_number.wrapping_add(1);
         Some(())
+    }
+
+    fn say(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.line.as_raw_fd(), bytes, flags)
     }
 }
 

@@ -18,7 +18,7 @@
 //!
 //! Every step but two may be refused (a uid without rights, a strict seccomp profile) and the helper serves all the same:
 //! a container without health endpoints is worse than a helper with a right too many. What was refused is returned, not
-//! hidden. The two are having a parent and having those descriptors, without which there is nothing to serve.
+//! hidden. The two are having a parent and having those descriptors, without which there is nothing to do.
 //!
 //! No step needs /proc, memory of any size, or the file system.
 //!
@@ -31,6 +31,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::{chdir, getppid, setsid};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -137,13 +138,15 @@ fn die_with(core: libc::pid_t) -> Result<Result<(), Errno>, Unfit> {
 
 /// Keeps the listeners, the line and stderr, and closes everything else.
 ///
-/// Descriptors 0 and 1, and 2 if it was closed, become a listener once more. They must be taken by something, or the
-/// next client would become the one that log lines are written to, and there may be no /dev/null; to a listening socket
-/// nothing can be written. Without a listener they become the line: the core passes over what is no message.
+/// Descriptors 0 and 1, and 2 if it was closed, become a socket that was never connected, so that nothing can be written
+/// to it. They must be taken by something, or the next client would become the one that log lines are written to, and
+/// there may be no /dev/null.
 fn keep_only(jail: &mut Jail, kept: Kept<'_>) -> Result<(OwnedFd, Listeners), Errno> {
     let health = kept.health.map(duplicate_above_stderr).transpose()?;
     let control = kept.control.map(duplicate_above_stderr).transpose()?;
     let line = duplicate_above_stderr(kept.line.as_fd())?;
+    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
+    let stopper = duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())?;
     // Now, or it would be closed a second time when it goes out of scope; a debug build aborts at that.
     drop(kept);
     let all: Vec<i32> = [health.as_ref(), control.as_ref(), Some(&line)]
@@ -156,10 +159,11 @@ fn keep_only(jail: &mut Jail, kept: Kept<'_>) -> Result<(OwnedFd, Listeners), Er
         let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
         if number != 2 || !is_open {
             // SAFETY: whoever owns this number in the core's memory is never run in this process.
-            let outcome = unsafe { libc::dup2(all[0], number) };
+            let outcome = unsafe { libc::dup2(stopper.as_raw_fd(), number) };
             jail.note("standard descriptors", Errno::result(outcome));
         }
     }
+    drop(stopper);
     let closed = descriptors::close_all_but(all);
     jail.note("closing inherited descriptors", closed);
     Ok((line, [health, control]))

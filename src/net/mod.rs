@@ -5,8 +5,8 @@
 //! | side | files | may |
 //! |---|---|---|
 //! | the core (PID 1) | [`listen`], [`control`], [`link`], [`tell`], this file's [`fork_helper`] and [`collect`] | open the port and the socket, read sixteen bytes at a time, never block |
-//! | the helper | `jail`, `server`, `site`, `connection`, `socket`, `ask`, `message`, `cgroup` | read what strangers send, die at any moment |
-//! | both | [`wire`] | turn messages into bytes and back |
+//! | the helper | `jail`, `server`, `site`, `connection`, `socket`, `ask`, `message`, `cgroup`, [`probes`] | read what strangers send, die at any moment |
+//! | both | [`wire`], [`wire_checks`] | turn messages into bytes and back |
 //! | `monopod probe`, `status`, ... | [`probe`], [`client`] | block, with a deadline |
 //!
 //! The helper is forked, not executed: it needs no file, and starts in the time of a fork. It holds nothing that the core
@@ -27,11 +27,13 @@ pub mod link;
 pub mod listen;
 mod message;
 pub mod probe;
+pub mod probes;
 mod server;
 mod site;
 mod socket;
 pub mod tell;
 pub mod wire;
+pub mod wire_checks;
 
 #[cfg(test)]
 mod tests;
@@ -69,13 +71,14 @@ pub struct Served<'a> {
     pub start: SystemTime,
 }
 
-/// Forks a helper that serves and asks over the link. Gives its pid and the core's end. `core` is the caller's own pid, as
+/// Forks a helper that serves where there is a door, and asks checks when told to. Gives its pid and the core's end. `core` is the caller's own pid, as
 /// its children see it.
 ///
 /// The caller must have one thread, or the new process may find the allocator locked for ever, and should have all
 /// signals blocked, which the helper inherits and keeps: nothing but SIGKILL ends it.
 pub fn fork_helper(served: Served<'_>, core: libc::pid_t) -> Result<(libc::pid_t, Link), Errno> {
-    fork_limited(served, core, server::DESCRIPTORS)
+    let descriptors = server::descriptors(served.plan.checks.len());
+    fork_limited(served, core, descriptors)
 }
 
 /// As [`fork_helper`], for a helper that may have this many descriptors open.
@@ -122,7 +125,7 @@ fn run(core: libc::pid_t, served: Served<'_>, line: OwnedFd, descriptors: u64) -
     match jail::enter(core, kept, descriptors) {
         Ok((jail, line, [health, control])) => {
             log::debug!("network helper: {jail}");
-            server::serve(Doors { health, control }, line, site)
+            server::serve(Doors { health, control }, line, site, &served.plan.checks)
         }
         Err(jail::Unfit::Orphaned) => UNFIT,
         Err(jail::Unfit::Descriptors(errno)) => {

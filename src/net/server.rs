@@ -18,8 +18,11 @@ mod tests;
 use super::ask::{Asker, CoreGone, News, covers};
 use super::connection::Connection;
 use super::control;
+use super::probes::{ATTEMPTS, Probes};
 use super::site::{Door, Site};
 use super::socket::Socket;
+use super::wire_checks::Answered;
+use crate::plan::Check;
 use crate::report::route::Wants;
 use std::io;
 use std::net::TcpListener;
@@ -32,8 +35,10 @@ use std::time::{Duration, Instant};
 /// hold connections open: each of 256 costs at most 8 kB here and 32 kB in the kernel.
 const CONNECTIONS: usize = 256;
 
-/// Descriptors that the helper needs: a connection each, and the few of its own.
-pub const DESCRIPTORS: u64 = CONNECTIONS as u64 + 16;
+/// Descriptors that the helper needs: a connection each, an attempt each, and the few of its own.
+pub fn descriptors(checks: usize) -> u64 {
+    (CONNECTIONS + checks.min(ATTEMPTS) + 16) as u64
+}
 
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -88,14 +93,16 @@ impl Listener {
     }
 }
 
-/// Serves until the core hangs up, and says with which code to exit. Blocks, and is meant for a process of its own.
-pub fn serve(doors: Doors, line: OwnedFd, site: Site) -> u8 {
+/// Serves, where there is a door, and asks the checks that the core wants asked, until the core hangs up. Says with which
+/// code to exit. Blocks, and is meant for a process of its own.
+pub fn serve(doors: Doors, line: OwnedFd, site: Site, checks: &[Check]) -> u8 {
     let health = doors.health.map(|fd| Listener::Health(fd.into()));
     let control = doors.control.map(|fd| Listener::Control(fd.into()));
     let mut server = Server {
         listeners: health.into_iter().chain(control).collect(),
         site: Rc::new(site),
         asker: Asker::new(line),
+        probes: Probes::new(checks),
         connections: Vec::new(),
         accept_again: None,
         polled: Vec::new(),
@@ -112,15 +119,16 @@ pub fn serve(doors: Doors, line: OwnedFd, site: Site) -> u8 {
     }
 }
 
-struct Server {
+struct Server<'a> {
     listeners: Vec<Listener>,
     site: Rc<Site>,
     asker: Asker,
+    probes: Probes<'a>,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// Until when nobody is accepted.
     accept_again: Option<Instant>,
-    /// The line, the listeners, then the connections in their order. Kept so that its memory is.
+    /// The line, the listeners, the connections in their order, then what the probes wait for. Kept so that its memory is.
     polled: Vec<libc::pollfd>,
 }
 
@@ -135,16 +143,19 @@ impl From<CoreGone> for End {
     }
 }
 
-impl Server {
+impl Server<'_> {
     /// Waits for something to do and does it.
     fn turn(&mut self) -> Result<(), End> {
         self.poll().map_err(End::Broken)?;
         let now = Instant::now();
+        let before = 1 + self.listeners.len();
+        // Before the line is heard, as new asks would shift what was polled.
+        let of_probes = &self.polled[before + self.connections.len()..];
+        self.probes.advance(of_probes, now);
         // Answers before deadlines: an answer that has come in time counts, also when we were kept from reading it.
         if self.polled[0].revents != 0 {
             self.hear(now)?;
         }
-        let before = 1 + self.listeners.len();
         for (connection, polled) in self.connections.iter_mut().zip(&self.polled[before..]) {
             if polled.revents != 0 {
                 connection.advance(polled.revents, now);
@@ -161,6 +172,7 @@ impl Server {
             }
         }
         self.ask(now);
+        self.tell();
         Ok(())
     }
 
@@ -177,10 +189,15 @@ impl Server {
             events: libc::POLLIN,
             revents: 0,
         }));
+        if self.probes.has_answers() {
+            self.polled[0].events |= libc::POLLOUT;
+        }
         self.polled
             .extend(self.connections.iter().map(Connection::poll));
+        self.probes.poll(&mut self.polled);
         let deadlines = self.connections.iter().map(Connection::deadline);
-        let timeout = match deadlines.chain(self.accept_again).min() {
+        let others = self.accept_again.into_iter().chain(self.probes.deadline());
+        let timeout = match deadlines.chain(others).min() {
             None => -1,
             // Rounded up, or the last millisecond is spent in a circle.
             Some(deadline) => {
@@ -207,12 +224,26 @@ impl Server {
                 News::Nothing => return Ok(()),
                 News::NotYet => {}
                 News::Part => self.answer(now),
+                News::Asks(asks) => {
+                    for (ask, check) in asks {
+                        self.probes.ask(ask, check, now);
+                    }
+                }
                 News::Obeyed(number) => {
                     let awaits = |other: &&mut Connection| other.awaits_order() == Some(number);
                     if let Some(connection) = self.connections.iter_mut().find(awaits) {
                         connection.obeyed(now);
                     }
                 }
+            }
+        }
+    }
+
+    /// Tells the core what came of checks, as far as the line takes it.
+    fn tell(&mut self) {
+        while let Some((ask, answer)) = self.probes.next_answer() {
+            if !self.asker.tell(Answered { ask, answer }) {
+                return self.probes.keep_answer(ask, answer);
             }
         }
     }

@@ -33,7 +33,7 @@ fn served() -> (SocketAddr, Link, JoinHandle<u8>) {
         health: Some(listener),
         control: None,
     };
-    let server = thread::spawn(move || serve(doors, line, site()));
+    let server = thread::spawn(move || serve(doors, line, site(), &[]));
     (address, link, server)
 }
 
@@ -60,7 +60,7 @@ impl Living {
             health: Some(listener),
             control: Some(control.as_fd().try_clone_to_owned().unwrap()),
         };
-        let server = thread::spawn(move || serve(doors, line, site()));
+        let server = thread::spawn(move || serve(doors, line, site(), &[]));
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         let (ordered, orders) = channel();
@@ -207,7 +207,7 @@ fn a_command_that_a_stopped_core_has_not_heard_is_not_called_done() {
         health: None,
         control: Some(control.as_fd().try_clone_to_owned().unwrap()),
     };
-    let server = thread::spawn(move || serve(doors, line, site()));
+    let server = thread::spawn(move || serve(doors, line, site(), &[]));
     let mut client = UnixStream::connect(&other).unwrap();
     client
         .write_all(b"POST /command/stop HTTP/1.1\r\n\r\n")

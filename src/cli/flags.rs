@@ -83,7 +83,7 @@ pub static GRACE: Flag = takes(
     "grace",
     "DUR",
     "MONOPOD_GRACE",
-    "when asked to stop, all must be over after DUR, or 2s after the stop signal (30s)",
+    "when asked to stop, all is over after DUR, or 2s after the stop signal (30s)",
 );
 /// `--drain DUR`
 pub static DRAIN: Flag = takes(

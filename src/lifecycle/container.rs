@@ -265,8 +265,7 @@ impl Container {
     /// Kills it with its tree if its grace is over, unless `all` are killed anyway.
     pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post) {
         if let State::Live(instance) = &mut self.state {
-            instance.kill_if_overdue(all, post, &mut self.leftovers);
-            self.leftovers.settle(post.desk);
+            instance.kill_if_overdue(all, post);
         }
     }
 

@@ -31,6 +31,9 @@ mod stopping;
 mod sweep;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 

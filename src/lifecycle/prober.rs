@@ -160,12 +160,15 @@ impl Prober {
             State::Blocked if !blocked => self.state = State::Idle,
             _ => {}
         }
-        if matches!(self.state, State::Idle) && self.tick <= now {
-            self.tick = tick_after(to.probe, self.tick, now);
-            self.state = State::Due { attempt: 1 };
-        }
-        // What fails on the spot is tried again on the spot.
-        while let State::Due { attempt } = self.state {
+        // What fails on the spot is tried again on the spot, and the tick that was missed meanwhile comes right after it.
+        loop {
+            if matches!(self.state, State::Idle) && self.tick <= now {
+                self.tick = tick_after(to.probe, self.tick, now);
+                self.state = State::Due { attempt: 1 };
+            }
+            let State::Due { attempt } = self.state else {
+                break;
+            };
             match to.probe.handler {
                 Handler::Exec(program) => {
                     self.state = State::Running {

@@ -339,6 +339,13 @@ fn s41_an_exec_probe_is_killed_with_its_tree_at_its_timeout_and_has_failed() {
 }
 
 #[test]
+fn s42_a_probe_that_cannot_be_run_never_kills() {
+    let told = web().liveness(execs("?").failures(1)).lives(25);
+    told.starts("web/liveness", "0 0 0 10 10 10 20 20 20")
+        .struck("web", "");
+}
+
+#[test]
 fn an_answer_that_never_comes_is_a_failure() {
     let told = deaf().liveness(goes("-").timeout(3).failures(1)).lives(9);
     told.starts("web/liveness", "0")

@@ -66,6 +66,8 @@ pub struct Instance {
     pub post: HookState,
     /// Its preStop hook.
     pub pre: HookState,
+    /// How many helpers were lost over its hooks' questions.
+    pub helpers_lost: [u32; 2],
     /// It is being stopped while the pod goes on.
     pub kill: Option<Kill>,
     /// When the stop signal was sent.
@@ -191,6 +193,7 @@ impl Book {
             over: None,
             post: HookState::Before,
             pre: HookState::Before,
+            helpers_lost: [0; 2],
             kill: None,
             signalled: None,
             killed: None,
@@ -232,7 +235,7 @@ impl Book {
             return false;
         }
         // Rules make failures of init containers retryable; a success is a success (E.4).
-        if self.plan.role == Role::Init && ending.is_success() {
+        if self.plan.role == Role::Init && ending.is_success() && !self.commanded {
             self.next = Next::Done(Some(ending));
             return false;
         }
@@ -250,6 +253,7 @@ impl Book {
                 if let Next::Again(_, until, _) = self.again(now, ordered) {
                     self.not_before = until;
                 }
+                self.next = Next::Done(Some(ending));
                 return true;
             }
             Some(RuleAction::Restart) => true,
@@ -301,6 +305,9 @@ impl Book {
 
     /// Everything begins anew.
     pub fn start_anew(&mut self) {
+        if let Next::Again(_, until, _) = self.next {
+            self.not_before = until;
+        }
         self.next = Next::First;
         self.ever_started = false;
     }

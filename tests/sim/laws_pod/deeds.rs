@@ -5,6 +5,7 @@ use super::{Heard, PodLaws, Use};
 use crate::laws::{Turn, Verdict, law};
 use monopod::machine::{Action, Fact, RunId};
 use monopod::plan::{ProbeKind, Role, Signal, Target};
+use monopod::time::Time;
 
 impl PodLaws {
     /// Every signal has a reason, and every reason its signal.
@@ -106,41 +107,32 @@ impl PodLaws {
             None => signal == Signal::TERM || Some(signal) == asked,
         };
         let (may, must) = self.signal_window(place, turn.now);
-        let is_due = |at: Option<monopod::time::Time>| at.is_some_and(|at| at <= turn.now);
+        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= turn.now);
         let (may, must) = (is_due(may), is_due(must));
-        let receives = book.plan.role == Role::Main;
-        let surplus = struck
-            .len()
-            .saturating_sub(heard.signals.len() * usize::from(receives));
-        let stop_signal = struck
-            .iter()
-            .rposition(|signal| wants(*signal) && *signal != Signal::KILL);
-        let sent = stop_signal.filter(|_| may && (must || surplus > 0));
+        struck.retain(|signal| *signal != Signal::KILL);
+        let dying = all_killed || self.ending.killed_at.is_some() || self.kill_now(turn, instance);
+        let explained = |rest: &[Signal]| match book.plan.role {
+            Role::Main => handed_on(rest, &heard.signals, !dying),
+            Role::Init => handed_on(rest, &heard.signals, false),
+            Role::Sidecar => rest.is_empty(),
+        };
+        let wanted = (0..struck.len()).filter(|at| may && wants(struck[*at]));
+        let sent = wanted.into_iter().any(|at| {
+            let mut rest = struck.clone();
+            rest.remove(at);
+            explained(&rest)
+        });
         law(
-            sent.is_some() || !must || all_killed || self.kill_now(turn, instance),
+            sent || !must || dying,
             "the stop signal is sent when it is due",
             || format!("container {place}: {turn:?}"),
         )?;
-        if let Some(at) = sent {
-            struck.remove(at);
-        }
-        struck.retain(|signal| *signal != Signal::KILL);
-        let mut unexplained = struck.clone();
-        for signal in &heard.signals {
-            if let Some(at) = unexplained.iter().position(|s| s == signal) {
-                unexplained.remove(at);
-            } else {
-                let must = receives && self.ending.killed_at.is_none() && !all_killed;
-                law(!must, "every signal is handed on", || {
-                    format!("{signal} to container {place}: {turn:?}")
-                })?;
-            }
-        }
-        let none = unexplained.is_empty() && (struck.is_empty() || book.plan.role != Role::Sidecar);
-        law(none, "no signal without a reason", || {
-            format!("container {place} got {unexplained:?}, window {may} {must}: {turn:?}")
-        })?;
-        if let Some(instance) = self.books[place].live_mut().filter(|_| sent.is_some()) {
+        law(
+            sent || explained(&struck),
+            "every signal is handed on, and none without a reason",
+            || format!("container {place} got {struck:?}, window {may} {must}: {turn:?}"),
+        )?;
+        if let Some(instance) = self.books[place].live_mut().filter(|_| sent) {
             instance.signalled = Some(turn.now);
         }
         Ok(())
@@ -189,6 +181,9 @@ impl PodLaws {
             .filter(|_| killed || all_killed)
         {
             instance.killed = instance.killed.or(Some(turn.now));
+            for worker in &mut self.books[place].workers {
+                worker.drop_attempt();
+            }
         }
         Ok(())
     }
@@ -242,4 +237,14 @@ impl PodLaws {
         }
         Ok(())
     }
+}
+
+/// Whether what was sent is what was heard, or a part of it.
+fn handed_on(sent: &[Signal], heard: &[Signal], all: bool) -> bool {
+    let mut left = heard.to_vec();
+    let known = sent.iter().all(|signal| {
+        let place = left.iter().position(|heard| heard == signal);
+        place.map(|place| left.remove(place)).is_some()
+    });
+    known && (left.is_empty() || !all)
 }

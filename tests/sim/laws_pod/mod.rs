@@ -26,6 +26,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 use stop::Stop;
 
+/// So many helpers may die over one question of a hook.
+const HELPERS: u32 = 3;
+
 /// What a program or a check is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
@@ -40,6 +43,8 @@ pub struct PodLaws {
     programs: HashMap<ProgramId, Use>,
     checks: HashMap<CheckId, Use>,
     runs: HashMap<RunId, Use>,
+    /// The runs that have not ended.
+    live: HashMap<RunId, Use>,
     helper: Helper,
     books: Vec<Book>,
     gates: Vec<Option<bool>>,
@@ -73,6 +78,7 @@ impl PodLaws {
             programs: HashMap::new(),
             checks: HashMap::new(),
             runs: HashMap::new(),
+            live: HashMap::new(),
             helper: Helper::new(plan.health.is_some() || !plan.checks.is_empty()),
             books: pod.containers.iter().map(Book::new).collect(),
             gates: vec![None; pod.readiness_gates.len()],
@@ -170,13 +176,16 @@ impl PodLaws {
                 }
                 Fact::HelperLost | Fact::HelperUnstartable(_) => {
                     self.helper.hear(turn.now, *fact);
-                    self.hear_helper_lost();
+                    self.hear_helper_lost(*fact == Fact::HelperLost);
                 }
                 Fact::Signalled(Signal::TTIN | Signal::TTOU, Sender::Kernel) => {}
                 Fact::Signalled(signal, _) => heard.signals.push(signal),
                 // An end that comes together with a command is an end.
                 Fact::Commanded(_) => {}
             }
+        }
+        for run in &heard.ended {
+            self.live.remove(run);
         }
         for worker in self.books.iter_mut().flat_map(|book| &mut book.workers) {
             if worker
@@ -243,16 +252,21 @@ impl PodLaws {
         }
     }
 
-    fn hear_helper_lost(&mut self) {
-        for instance in self
+    /// A hook's question is asked again: at least once is the promise (C.4). But three helpers are enough.
+    fn hear_helper_lost(&mut self, died: bool) {
+        let instances = self
             .books
             .iter_mut()
-            .filter_map(|book| book.instance.as_mut())
-        {
-            for hook in [&mut instance.post, &mut instance.pre] {
-                // It is asked again: at least once is the promise (C.4).
+            .filter_map(|book| book.instance.as_mut());
+        for instance in instances {
+            let hooks = [&mut instance.post, &mut instance.pre];
+            for (hook, lost) in hooks.into_iter().zip(&mut instance.helpers_lost) {
                 if matches!(hook, HookState::Live(Work::Ask(_))) {
-                    *hook = HookState::Before;
+                    *lost += u32::from(died);
+                    *hook = match *lost < HELPERS {
+                        true => HookState::Before,
+                        false => HookState::Over(false),
+                    };
                 }
             }
         }
@@ -289,12 +303,24 @@ impl PodLaws {
                     by_probe: false,
                 };
                 let book = &mut self.books[id.0];
+                let over = book
+                    .instance
+                    .as_ref()
+                    .is_some_and(|i| heard.ended.contains(&i.run));
                 if self.stop.is_some() || heard.asked {
                     return;
                 }
+                if let (true, Next::Again(_, _, rest)) = (over, book.next) {
+                    // What ended by itself in this very turn and is to be started anyway was not helped.
+                    if !rest.is_zero() {
+                        book.next = book.forgive(now);
+                    }
+                    return;
+                }
                 if let Some(instance) = book.live_mut() {
+                    let first = instance.kill.is_none();
                     instance.kill = instance.kill.or(Some(kill));
-                    book.commanded = true;
+                    book.commanded |= first;
                     return;
                 }
                 match book.next {
@@ -447,11 +473,12 @@ impl PodLaws {
             .min();
         let early = turn
             .deadline
-            .is_some_and(|at| due.is_none_or(|due| at < due) && self.may_be_due().contains(&at));
+            .is_some_and(|at| due.is_none_or(|due| at < due) && self.may_be_due(turn.now, at));
         law(turn.deadline == due || early, "deadline", || {
             format!(
-                "wants to be woken at {:?}, due is {due:?}\n{turn:?}",
-                turn.deadline
+                "wants to be woken at {:?}, due is {due:?} of {:?}\n{turn:?}",
+                turn.deadline,
+                self.due(turn.now)
             )
         })
     }

@@ -34,6 +34,8 @@ pub struct Worker {
     pub tries: u32,
     /// The next beat; `None` while a gate is shut.
     pub beat: Option<Time>,
+    /// Its gate opened while its container was being stopped already.
+    pub nobody_need_ask: bool,
     /// It has said what it had to say about this instance.
     pub hold: bool,
     last: Option<bool>,
@@ -63,6 +65,7 @@ impl Worker {
             timed_out_at: None,
             tries: 0,
             beat: None,
+            nobody_need_ask: false,
             hold: false,
             last: None,
             run: 0,
@@ -87,6 +90,15 @@ impl Worker {
         self.last = None;
         self.run = 0;
         self.moved = None;
+    }
+
+    /// Its container is killed: nobody waits for what is under way.
+    pub fn drop_attempt(&mut self) {
+        let work = self.attempt.take().map(|attempt| attempt.work);
+        if let Some(Work::Run(run)) = work {
+            self.lingering = Some(run);
+        }
+        self.tries = 0;
     }
 
     /// The first beat that is not before `at`, of a ticker that beats since `ran`.

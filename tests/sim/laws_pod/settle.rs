@@ -2,6 +2,7 @@
 
 use super::book::{Book, HookState, Instance, Next, Work};
 use super::probe::{Attempt, Worker};
+use super::stop::Window;
 use super::{PodLaws, Use};
 use crate::laws::{Turn, Verdict, law};
 use monopod::machine::Action;
@@ -11,9 +12,11 @@ use monopod::time::Time;
 impl PodLaws {
     /// Starts of containers and hooks; attempts of probes are looked at by [`PodLaws::check_attempts`].
     pub fn check_starts(&mut self, turn: &Turn, was_killing: bool) -> Verdict {
+        let at_work: Vec<Use> = self.live.values().copied().collect();
         for (run, program) in turn.starts() {
             let used = self.programs[&program];
             self.runs.insert(run, used);
+            self.live.insert(run, used);
             if let Use::Own(place) = used {
                 let stopping = self.stop.is_some() || was_killing;
                 law(
@@ -36,7 +39,7 @@ impl PodLaws {
                 format!("container {place} is due: {next:?}\n{turn:?}")
             })?;
         }
-        self.check_hooks(turn)
+        self.check_hooks(turn, &at_work)
     }
 
     /// Whether this container may be started now, and whether it must.
@@ -77,7 +80,8 @@ impl PodLaws {
                     };
                     let begun = book.instance.as_ref().filter(|_| book.next != Next::First);
                     let free = begun.is_some_and(|instance| !hooked || settled(instance));
-                    may &= free || book.ever_up;
+                    let killed = begun.is_some_and(|instance| instance.kill.is_some());
+                    may &= free || book.ever_up || killed;
                     must &= free;
                 }
             }
@@ -85,13 +89,19 @@ impl PodLaws {
         (may, may && must)
     }
 
-    fn check_hooks(&mut self, turn: &Turn) -> Verdict {
+    fn check_hooks(&mut self, turn: &Turn, at_work: &[Use]) -> Verdict {
         let helper = self.helper.is_up() || turn.actions.contains(&Action::StartHelper);
         for place in 0..self.books.len() {
             for kind in [HookKind::PostStart, HookKind::PreStop] {
                 let work = self.work_begun(turn, Use::Hook(place, kind));
                 law(work.len() < 2, "a hook is run once", || format!("{turn:?}"))?;
-                self.check_hook(turn, place, kind, work.first().copied(), helper)?;
+                // A program whose last run was killed and has not ended yet is waited for, as is the helper.
+                let ready = match self.hook_of(place, kind) {
+                    Some(Hook::Exec(_)) => !at_work.contains(&Use::Hook(place, kind)),
+                    Some(Hook::Ask(_)) => helper,
+                    Some(Hook::Sleep(_) | Hook::Fails) | None => true,
+                };
+                self.check_hook(turn, place, kind, work.first().copied(), ready)?;
             }
         }
         Ok(())
@@ -103,12 +113,16 @@ impl PodLaws {
         place: usize,
         kind: HookKind,
         work: Option<Work>,
-        helper: bool,
+        ready: bool,
     ) -> Verdict {
         let book = &self.books[place];
         let (hook, (may, must)) = match (kind, book.live()) {
             (HookKind::PostStart, Some(instance)) => {
-                let due = instance.ran.filter(|_| instance.post == HookState::Before);
+                // Whether a program that is executed only after the stop was heard still gets its hook is left open.
+                let late = self.stop.is_some() && instance.ran == Some(turn.now);
+                let due = instance
+                    .ran
+                    .filter(|_| instance.post == HookState::Before || late);
                 let free = self.stop.is_none() && instance.kill.is_none();
                 (&book.plan.post_start, (due, due.filter(|_| free)))
             }
@@ -134,8 +148,7 @@ impl PodLaws {
                 false => HookState::Live(Work::Until(turn.now.after(*span))),
             },
             (Some(Hook::Fails), None) if must => HookState::Over(false),
-            // Whoever is to ask is awaited.
-            (Some(Hook::Ask(_)), None) if must && !helper => HookState::Before,
+            (Some(_), None) if must && !ready => HookState::Before,
             _ => {
                 return law(!must, "hooks run in their time and not after", || {
                     format!("{kind:?} of container {place} is due\n{turn:?}")
@@ -149,6 +162,14 @@ impl PodLaws {
             }
         }
         Ok(())
+    }
+
+    fn hook_of(&self, place: usize, kind: HookKind) -> Option<Hook> {
+        let container = &self.books[place].plan;
+        match kind {
+            HookKind::PostStart => container.post_start,
+            HookKind::PreStop => container.pre_stop,
+        }
     }
 
     /// What was begun for this in this turn.
@@ -218,8 +239,11 @@ impl PodLaws {
             return Ok(());
         }
         let opened = worker.beat.is_none();
-        if opened && worker.kind == ProbeKind::Readiness {
-            worker.triggered(now);
+        if opened {
+            worker.nobody_need_ask = !gate.must;
+            if worker.kind == ProbeKind::Readiness {
+                worker.triggered(now);
+            }
         }
         let free = now.max(gate.delayed_until);
         let first = worker.beat_from(gate.base, free);
@@ -232,6 +256,7 @@ impl PodLaws {
             && (retries || beat <= now || worker.kind == ProbeKind::Readiness);
         let triggered = opened && gate.just_started && worker.kind == ProbeKind::Readiness;
         let must = gate.must
+            && !worker.nobody_need_ask
             && (retries || (beat <= now && !missed) || triggered && gate.delayed_until <= now);
         let silent = worker.probe.handler == Handler::Unresolvable || (asks && !helper);
         law(
@@ -244,19 +269,21 @@ impl PodLaws {
             "no attempt is left out",
             || format!("the beat was {beat:?}"),
         )?;
-        if begun.is_empty() && !(must && silent) && beat > now {
-            return Ok(());
+        match begun.first() {
+            Some(work) => {
+                worker.attempt = Some(Attempt {
+                    work: *work,
+                    since: now,
+                });
+                worker.tries += 1;
+            }
+            // What cannot be carried out at all comes to nothing, three times over.
+            None if silent => worker.tries = 0,
+            None => {}
         }
-        worker.tries = if begun.is_empty() {
-            0
-        } else {
-            worker.tries + 1
-        };
-        worker.attempt = begun.first().map(|work| Attempt {
-            work: *work,
-            since: now,
-        });
-        if !retries && worker.lingering.is_none() || !begun.is_empty() && !retries {
+        let missed = missed && begun.is_empty();
+        let passed = missed || (!begun.is_empty() && !retries) || (silent && beat <= now);
+        if passed || (silent && triggered) {
             worker.pass_began(gate.base, now, beat);
         }
         Ok(())
@@ -282,7 +309,7 @@ impl PodLaws {
             delayed_until: ran.after(worker.probe.initial_delay),
             just_started: instance.startup_passed && book.plan.startup_probe.is_some(),
             must: !(ends && stopping)
-                && !(stopping && worker.beat.is_none())
+                && !((stopping || instance.kill.is_some()) && worker.beat.is_none())
                 && instance.killed.is_none()
                 && self.anew.is_none(),
         })
@@ -312,17 +339,21 @@ impl PodLaws {
         due
     }
 
-    /// What somebody may wake up for although nothing must come of it, as far as the books know.
-    pub fn may_be_due(&self) -> Vec<Time> {
-        let workers = self.books.iter().flat_map(|book| &book.workers);
-        let lingering = workers.filter(|worker| worker.lingering.is_some());
-        let beats = lingering.filter_map(|worker| worker.beat);
-        let live = self.books.iter().filter_map(Book::live);
-        let kills = live.filter_map(|instance| self.kill_window(instance).0);
-        beats
-            .chain(kills)
-            .chain(self.stop.as_ref().map(|stop| stop.drained))
-            .collect()
+    /// Whether somebody may want to wake up at this time although nothing must come of it, as far as the books know.
+    pub fn may_be_due(&self, now: Time, at: Time) -> bool {
+        let within = |window: Window| {
+            window.0.is_some_and(|from| from <= at) && window.1.is_some_and(|until| at <= until)
+        };
+        let mut workers = self.books.iter().flat_map(|book| &book.workers);
+        workers.any(|worker| worker.lingering.is_some() && worker.beat == Some(at))
+            || self
+                .books
+                .iter()
+                .filter_map(Book::live)
+                .any(|instance| within(self.kill_window(instance)))
+            || (0..self.books.len()).any(|place| within(self.signal_window(place, now)))
+            || self.stop.as_ref().is_some_and(|stop| stop.drained == at)
+            || self.ending.has_begun() && within((self.ending.kill_at, self.ending.due()))
     }
 
     fn due_of_instance(
@@ -356,8 +387,13 @@ impl PodLaws {
             due.extend(self.kill_window(instance).1);
         }
         for (which, worker) in book.workers.iter().enumerate() {
-            let open = self.gate(place, which).is_some_and(|gate| gate.must);
-            if open && worker.attempt.is_none() && worker.lingering.is_none() {
+            let open =
+                !worker.nobody_need_ask && self.gate(place, which).is_some_and(|gate| gate.must);
+            if open
+                && !worker.nobody_need_ask
+                && worker.attempt.is_none()
+                && worker.lingering.is_none()
+            {
                 due.extend(worker.beat);
             }
         }

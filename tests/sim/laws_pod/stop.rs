@@ -50,7 +50,10 @@ impl Stop {
         Stop {
             cause,
             at: now,
-            drained: now,
+            drained: match cause {
+                Cause::Deadline => now.after(pod.drain.min(pod.grace)),
+                Cause::Asked(_) | Cause::MainsOver | Cause::InitFailed => now,
+            },
             by: now.after(pod.grace),
         }
     }
@@ -168,7 +171,11 @@ impl PodLaws {
                 let floor = last.filter_map(|instance| instance.signalled).max();
                 let floor = floor.map_or(stop.by, |at| at.after(FLOOR));
                 let until = stop.by.max(floor).max(now.after(FLOOR));
-                let (from, codes) = (stop.by.min(until), self.code());
+                // An end that was set for one container alone, and comes earlier, holds (S110).
+                let instances = self.books.iter().filter_map(|book| book.instance.as_ref());
+                let own = instances.filter_map(|instance| self.kill_window(instance).0);
+                let from = own.chain([stop.by]).min().unwrap_or(until).min(until);
+                let codes = self.code();
                 self.ending.begin_within(from, until, codes);
             }
             return;

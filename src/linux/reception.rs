@@ -5,7 +5,7 @@
 //! of containers and gates that there are not are dropped here: they can only come from a helper gone mad, and the
 //! machine relies on its own.
 
-use crate::machine::{Action, Command, Fact, PodStatus};
+use crate::machine::{Action, Command, Fact, Happening, PodStatus};
 use crate::net::Link;
 use crate::net::tell::{Known, tell};
 use crate::net::wire::Question;
@@ -18,6 +18,8 @@ use crate::time::Time;
 /// The reception.
 pub struct Reception {
     chronicle: Chronicle,
+    /// The moment of the turn.
+    now: Time,
     containers: usize,
     gates: usize,
     questions: Vec<Question>,
@@ -31,6 +33,7 @@ impl Reception {
         let pod = pod_of(plan);
         Reception {
             chronicle: Chronicle::new(&pod),
+            now: Time::START,
             containers: pod.containers.len(),
             gates: pod.readiness_gates.len(),
             questions: Vec::new(),
@@ -43,16 +46,21 @@ impl Reception {
         facts.iter().for_each(|fact| self.chronicle.hear(now, fact));
     }
 
-    /// An order of the machine, before it is carried out.
-    pub fn act(&mut self, now: Time, action: &Action, plan: &Plan) {
-        self.chronicle.act(now, action);
-        if let Action::Say(happening) = action {
-            self.chronicle.note(now, happening, plan, None);
-        }
+    /// The orders of the machine, before they are carried out.
+    pub fn act(&mut self, now: Time, actions: &[Action]) {
+        self.now = now;
+        actions
+            .iter()
+            .for_each(|action| self.chronicle.act(now, action));
+    }
+
+    /// Something that is told to people in this turn; and what whoever it happened to has said about it, if anything.
+    pub fn note(&mut self, happening: &Happening, plan: &Plan, said: Option<&str>) {
+        self.chronicle.note(self.now, happening, plan, said);
     }
 
     /// What an instance left as its termination message.
-    pub fn last_words(&mut self, container: ContainerId, words: Option<&[u8]>) {
+    pub fn last_words(&mut self, container: ContainerId, words: Option<&str>) {
         self.chronicle.last_words(container, words);
     }
 

@@ -24,7 +24,7 @@ fn answer(core: &Link, view: &View) -> usize {
         &plan,
         None,
     );
-    chronicle.last_words(samples::WEB, Some(b"bye"));
+    chronicle.last_words(samples::WEB, Some("bye"));
     let questions = core.hear().questions;
     for question in &questions {
         let known = Known {

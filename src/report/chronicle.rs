@@ -49,7 +49,7 @@ pub enum Milestone {
 }
 
 /// What the last two instances of a container left as their termination messages, the latest first.
-pub type LastWords = [Option<Vec<u8>>; 2];
+pub type LastWords = [Option<String>; 2];
 
 /// The memory.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ impl Chronicle {
     }
 
     /// Something that is told to people. `words` is what an exec probe wrote, if this is about one.
-    pub fn note(&mut self, now: Time, happening: &Happening, plan: &Plan, words: Option<&[u8]>) {
+    pub fn note(&mut self, now: Time, happening: &Happening, plan: &Plan, words: Option<&str>) {
         if let Happening::StartedUp(id) = happening
             && let Some(started) = self.started_up.get_mut(id.0)
         {
@@ -107,12 +107,12 @@ impl Chronicle {
     }
 
     /// The termination message of an instance that has just ended, in full; nothing if it left none.
-    pub fn last_words(&mut self, id: ContainerId, words: Option<&[u8]>) {
+    pub fn last_words(&mut self, id: ContainerId, words: Option<&str>) {
         let most = LAST_WORDS_LIMIT / self.last_words.len().max(1);
         if let Some([latest, before]) = self.last_words.get_mut(id.0) {
             let words = words.filter(|words| !words.is_empty());
             *before = latest.take();
-            *latest = words.map(|words| words[..words.len().min(most)].to_vec());
+            *latest = words.map(|words| words[..words.floor_char_boundary(most)].to_owned());
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
         Time::from_nanos(seconds * 1_000_000_000)
     }
 
-    fn told(happenings: &[Happening], words: Option<&[u8]>) -> Vec<(&'static str, String)> {
+    fn told(happenings: &[Happening], words: Option<&str>) -> Vec<(&'static str, String)> {
         let plan = samples::plan();
         let mut chronicle = Chronicle::new(&samples::pod());
         for happening in happenings {
@@ -234,11 +234,11 @@ mod tests {
         let failed =
             Happening::Unhealthy(WEB, ProbeKind::Liveness, Outcome::Failure, Cause::Exit(1));
         assert_eq!(
-            told(&[failed], Some(b"  cannot read \x1b[2Jlock\n"))[0].1,
+            told(&[failed], Some("  cannot read \x1b[2Jlock\n"))[0].1,
             "Liveness probe failed: cannot read ?[2Jlock"
         );
         assert_eq!(
-            told(&[failed], Some(b" \n"))[0].1,
+            told(&[failed], Some(" \n"))[0].1,
             "Liveness probe failed: exit code 1"
         );
     }
@@ -269,12 +269,12 @@ mod tests {
     #[test]
     fn last_words_are_kept_of_two_instances_and_share_the_kubelets_limit() {
         let mut chronicle = Chronicle::new(&samples::pod());
-        chronicle.last_words(WEB, Some(b"one"));
-        chronicle.last_words(WEB, Some(&[b'a'; 20_000]));
+        chronicle.last_words(WEB, Some("one"));
+        chronicle.last_words(WEB, Some(&"a".repeat(20_000)));
         let share = LAST_WORDS_LIMIT / samples::pod().containers.len();
         let [latest, before] = &chronicle.all_last_words()[WEB.0];
         assert_eq!(latest.as_ref().unwrap().len(), share);
-        assert_eq!(before.as_deref(), Some(&b"one"[..]));
+        assert_eq!(before.as_deref(), Some("one"));
         chronicle.last_words(WEB, None);
         assert_eq!(chronicle.all_last_words()[WEB.0][0], None);
     }

@@ -1,7 +1,7 @@
 //! Which happenings are events, and what the kubelet would say. What only monopod knows has no event: it is in the log.
 
 use super::journal::Reason;
-use super::pod_words::{because, name};
+use super::pod_words::{because, name, program};
 use super::words::reason as start_fault;
 use crate::machine::{Happening, KillCause, Outcome};
 use crate::plan::{ContainerId, HookKind, Plan, ProbeKind};
@@ -11,7 +11,7 @@ use crate::plan::{ContainerId, HookKind, Plan, ProbeKind};
 pub fn event(
     happening: &Happening,
     plan: &Plan,
-    words: Option<&[u8]>,
+    words: Option<&str>,
 ) -> Option<(Option<ContainerId>, Reason, String)> {
     let (about, reason, message) = match happening {
         Happening::ContainerStarted(id) => {
@@ -19,8 +19,8 @@ pub fn event(
             (id, Reason::Started, format!("Started container {name}"))
         }
         Happening::ContainerUnstartable(id, why) => {
-            let file = super::pod_words::file(*id, plan);
-            let message = format!("Error: {}", start_fault(*why, &file));
+            let why = program(*id, plan).map(|program| start_fault(*why, program));
+            let message = format!("Error: {}", why.unwrap_or_default());
             (id, Reason::Failed, message)
         }
         Happening::BackingOff(id, rest) if !rest.is_zero() => {
@@ -117,10 +117,9 @@ fn probe(kind: ProbeKind) -> &'static str {
     }
 }
 
-/// What a program wrote, as text without control characters: it is shown on terminals.
-fn said(words: Option<&[u8]>) -> Option<String> {
-    let text = String::from_utf8_lossy(words?);
-    let text = text.trim();
+/// What a program wrote, without control characters: it is shown on terminals.
+fn said(words: Option<&str>) -> Option<String> {
+    let text = words?.trim();
     let clean = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
     (!text.is_empty()).then(|| format!(": {}", text.chars().map(clean).collect::<String>()))
 }

@@ -9,7 +9,7 @@ fn trouble() -> View {
     let (plan, mut view) = (samples::plan(), samples::crashing());
     let mut chronicle = Chronicle::new(&samples::pod());
     let failed = Happening::Unhealthy(WEB, ProbeKind::Liveness, Outcome::Failure, Cause::Exit(1));
-    chronicle.note(at(50), &failed, &plan, Some(b"<script>alert(1)</script>"));
+    chronicle.note(at(50), &failed, &plan, Some("<script>alert(1)</script>"));
     view.events = chronicle.journal().since(0).cloned().collect();
     view
 }

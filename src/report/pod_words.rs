@@ -5,7 +5,7 @@
 
 use super::words::{ending, is_trouble, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
-use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, RestartPolicy, Role};
+use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, Program, RestartPolicy, Role};
 use log::Level;
 use nix::errno::Errno;
 
@@ -40,11 +40,8 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
     match happening {
         Happening::ContainerStarted(id) => format!("{} started", name(id)),
         Happening::ContainerUnstartable(id, why) => {
-            format!(
-                "cannot start {}: {}",
-                name(id),
-                reason(*why, &file(*id, plan))
-            )
+            let why = program(*id, plan).map(|program| reason(*why, program));
+            format!("cannot start {}: {}", name(id), why.unwrap_or_default())
         }
         Happening::ContainerEnded(id, end, false) if end.is_success() && is_init(*id, plan) => {
             format!("{} is done", name(id))
@@ -137,14 +134,10 @@ pub(super) fn name(id: ContainerId, plan: &Plan) -> String {
     }
 }
 
-pub(super) fn file(id: ContainerId, plan: &Plan) -> String {
+pub(super) fn program(id: ContainerId, plan: &Plan) -> Option<&Program> {
     match &plan.conduct {
-        Conduct::Pod(pod) => plan
-            .program(pod.container(id).program)
-            .file()
-            .to_string_lossy()
-            .into_owned(),
-        _ => String::new(),
+        Conduct::Pod(pod) => Some(plan.program(pod.container(id).program)),
+        _ => None,
     }
 }
 

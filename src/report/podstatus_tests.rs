@@ -206,7 +206,7 @@ fn every_reason_to_wait_has_its_word() {
 #[test]
 fn last_words_stand_with_the_instance_that_left_them() {
     let mut view = samples::crashing();
-    let words = |text: &str| Some(text.as_bytes().to_vec());
+    let words = |text: &str| Some(text.to_owned());
     view.last_words = vec![(WEB, [words("second"), words("first")])];
     // It waits: the last instance is the last state.
     let document = shown(&view);

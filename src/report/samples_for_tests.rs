@@ -286,7 +286,7 @@ pub fn eventful() -> View {
         (50, rests(40)),
     ] {
         let words = matches!(happening, Happening::Unhealthy(_, ProbeKind::Liveness, ..));
-        let words = words.then_some(&b"lock file /var/lib/shop/lock is older than a minute"[..]);
+        let words = words.then_some("lock file /var/lib/shop/lock is older than a minute");
         chronicle.note(at(second), &happening, &plan, words);
     }
     let mut view = crashing();

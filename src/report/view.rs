@@ -106,9 +106,7 @@ impl View {
             (true, false) => before,
             (false, true) => &None,
         };
-        words
-            .as_ref()
-            .map(|words| String::from_utf8_lossy(words).into_owned())
+        words.clone()
     }
 }
 

@@ -66,7 +66,7 @@ impl Record {
                 out.u8(4).place(id.0);
                 for words in words {
                     out.option(words.as_deref(), |out, words| {
-                        out.text(words);
+                        out.text(words.as_bytes());
                     });
                 }
             }
@@ -96,7 +96,8 @@ impl Record {
             3 => Record::Mark(read_mark(bytes)?),
             4 => {
                 let id = ContainerId(bytes.place()?);
-                let mut words = || bytes.option(|bytes| bytes.text().map(<[u8]>::to_vec));
+                let mut words =
+                    || bytes.option(|bytes| String::from_utf8(bytes.text()?.to_vec()).ok());
                 Record::LastWords(id, [words()?, words()?])
             }
             5 => Record::Counts(bytes.u64()?, bytes.u32()?),

@@ -44,7 +44,7 @@ fn records() -> Vec<Record> {
         let at = at(3);
         records.push(Record::Mark(Mark { at, about, what }));
     }
-    records.push(Record::LastWords(WEB, [Some(b"bye".to_vec()), None]));
+    records.push(Record::LastWords(WEB, [Some("bye".to_owned()), None]));
     records.push(Record::Counts(1 << 40, 3));
     let attempts = Attempts {
         successful: 1,

@@ -6,11 +6,13 @@
 //! |---|---|---|
 //! | [`time`] | 0 | a number, no clock |
 //! | [`descriptors`] | 0 | closing what was inherited |
+//! | [`spelling`] | 0 | the name that was probably meant |
 //! | [`plan`] | 1 | what was asked for, checked and inert |
 //! | [`machine`] | 2 | the words between deciding and doing |
 //! | [`lifecycle`] | 3 | decides: a pod's containers, probes, hooks, restarts, order, stop, sweep; the helper's attendant |
 //! | [`passthrough`] | 3 | decides: what tini, dumb-init and catatonit do |
-//! | [`cli`] | 3 | command line and environment to an invocation |
+//! | [`manifest`] | 3 | text and environment to a plan, or to all faults |
+//! | [`cli`] | 4 | command line and environment to an invocation |
 //! | [`report`] | 3 | data to words and health pages |
 //! | [`net`] | 4 | the jailed helper, the line to it, and the probe client |
 //! | [`linux`] | 5 | PID 1's hands: all its system calls but those of the line |
@@ -22,8 +24,10 @@ pub mod descriptors;
 pub mod lifecycle;
 pub mod linux;
 pub mod machine;
+pub mod manifest;
 pub mod net;
 pub mod passthrough;
 pub mod plan;
 pub mod report;
+pub mod spelling;
 pub mod time;

@@ -50,6 +50,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
         all_env: &all_variables,
         read_file: &read_file,
         is_pid_1: pid == 1,
+        uid: nix::unistd::geteuid().as_raw(),
         pid,
     };
     match cli::parse(&surroundings) {
@@ -163,9 +164,16 @@ fn probe(request: &cli::ProbeRequest) -> ExitCode {
 /// More than this is no environment: the kernel takes 2 MiB of arguments and variables together at most (execve(2)).
 const LARGEST_FILE_BYTES: u64 = 1 << 20;
 
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    match path.as_os_str() == "-" {
+        true => linux::read_stdin(LARGEST_FILE_BYTES),
+        false => read_regular_file(path),
+    }
+}
+
 /// Regular files and devices only: PID 1 does not hear SIGTERM yet, so it must not wait for a writer, and half of what
 /// comes through a pipe is worse than a fault.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let file = std::fs::File::options()
         .read(true)

@@ -5,6 +5,7 @@
 //! the way of honest code, teach it. What a compiler or clippy checks is not checked again here.
 
 use monopod::cli::flags;
+use monopod::manifest::fates;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -208,6 +209,7 @@ fn no_file_is_dead() {
                 "tests/bug.rs",
                 "tests/probes.rs",
                 "tests/hands/main.rs",
+                "tests/manifest.rs",
                 "tests/real/main.rs",
                 "tests/sim/main.rs",
                 "tests/tidy.rs",
@@ -239,7 +241,11 @@ fn the_readme_knows_every_flag_and_no_other() {
         };
         assert!(readme.contains(&row), "README.md has no {row}");
     }
-    for flag in flags::PROBE.iter().chain(&flags::ASK) {
+    let checks_own = flags::CHECK
+        .into_iter()
+        .filter(|flag| !flags::RUN.iter().any(|known| known.name == flag.name));
+    let others = flags::PROBE.into_iter().chain(flags::ASK);
+    for flag in others.chain(checks_own) {
         for word in [format!("--{}", flag.name)]
             .iter()
             .map(String::as_str)
@@ -251,7 +257,13 @@ fn the_readme_knows_every_flag_and_no_other() {
             );
         }
     }
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `--"));
+    let rows = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|row| {
+            row.strip_prefix("--")
+                .or(row.split_once(", --").map(|(_, row)| row))
+        });
     for row in rows {
         let name = row.split(['`', ' ']).next().unwrap_or_default();
         assert!(
@@ -259,6 +271,21 @@ fn the_readme_knows_every_flag_and_no_other() {
             "README.md explains --{name}"
         );
     }
+}
+
+#[test]
+fn the_readme_has_the_table_of_fates_and_the_first_example() {
+    let readme = text(&root().join("README.md"));
+    let table = fates::markdown();
+    assert!(
+        readme.contains(&table),
+        "README.md lacks this table:\n{table}"
+    );
+    let example = text(&root().join("examples/web.yaml"));
+    assert!(
+        readme.contains(&format!("```yaml\n{example}```")),
+        "README.md lacks examples/web.yaml"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use super::flags::{self, CONTROL_PATH};
 use super::gather::{Flags, Gathered, gather};
 use super::native::{print, usage_error};
-use super::{Ask, ControlRequest, Invocation, Output, Surroundings, values};
+use super::{Invocation, Surroundings, values};
+use crate::plan::{Ask, ControlRequest, Output};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 //!
 //! A flag that takes a value has a variable; one that takes none (`--help`) asks for a text and has none.
 
+use crate::spelling;
 use std::fmt::Write;
 
 /// A flag of the own form.
@@ -57,6 +58,64 @@ const fn asks(name: &'static str, short: char, help: &'static str) -> Flag {
     }
 }
 
+/// `-f FILE`, `--file FILE`. Its variable has a name that says more in an image's list of variables.
+pub static FILE: Flag = Flag {
+    short: Some('f'),
+    ..takes(
+        "file",
+        "FILE",
+        "MONOPOD_MANIFEST",
+        "lead the life of the Pod in FILE, YAML or JSON; - is standard input",
+    )
+};
+/// `--pod NAME`
+pub static POD: Flag = takes(
+    "pod",
+    "NAME",
+    "MONOPOD_POD",
+    "of several pods in the manifest, the one of this name",
+);
+/// `--exit-code-from NAME`
+pub static EXIT_CODE_FROM: Flag = takes(
+    "exit-code-from",
+    "NAME",
+    "MONOPOD_EXIT_CODE_FROM",
+    "leave with this container's code (the first that is not 0)",
+);
+/// `--startup-probe PROBE`
+pub static STARTUP_PROBE: Flag = takes(
+    "startup-probe",
+    "PROBE",
+    "MONOPOD_STARTUP_PROBE",
+    "hold the other probes back until PROBE succeeds; its failure kills",
+);
+/// `--liveness-probe PROBE`
+pub static LIVENESS_PROBE: Flag = takes(
+    "liveness-probe",
+    "PROBE",
+    "MONOPOD_LIVENESS_PROBE",
+    "kill the command when PROBE fails",
+);
+/// `--readiness-probe PROBE`
+pub static READINESS_PROBE: Flag = takes(
+    "readiness-probe",
+    "PROBE",
+    "MONOPOD_READINESS_PROBE",
+    "ready only while PROBE succeeds",
+);
+/// `--post-start CMD`
+pub static POST_START: Flag = takes(
+    "post-start",
+    "CMD",
+    "MONOPOD_POST_START",
+    "run CMD right after the command was started; its failure kills",
+);
+/// `-o FORMAT`, `--format FORMAT` of `monopod check`.
+pub static FORMAT: Flag = Flag {
+    short: Some('o'),
+    variable: None,
+    ..takes("format", "FORMAT", "", "text or json (text)")
+};
 /// `--init CMD`
 pub static INIT: Flag = repeatable(takes(
     "init",
@@ -83,7 +142,7 @@ pub static GRACE: Flag = takes(
     "grace",
     "DUR",
     "MONOPOD_GRACE",
-    "when asked to stop, all is over after DUR, or 2s after the stop signal (30s)",
+    "all must be over DUR after a stop was asked for, or 2s after its signal (30s)",
 );
 /// `--drain DUR`
 pub static DRAIN: Flag = takes(
@@ -195,15 +254,22 @@ pub static HELP: Flag = asks("help", 'h', "print this and leave");
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 16] = [
+pub static RUN: [&Flag; 23] = [
+    &FILE,
+    &POD,
     &INIT,
     &INIT_RETRIES,
     &ENV_FILE,
+    &STARTUP_PROBE,
+    &LIVENESS_PROBE,
+    &READINESS_PROBE,
+    &POST_START,
+    &PRE_STOP,
     &GRACE,
     &DRAIN,
     &STOP_SIGNAL,
-    &PRE_STOP,
     &REMAP_EXIT,
+    &EXIT_CODE_FROM,
     &HEALTH,
     &CONTROL,
     &LIVEZ_INCLUDES,
@@ -213,6 +279,13 @@ pub static RUN: [&Flag; 16] = [
     &HELP,
     &VERSION,
 ];
+
+/// The flags of `monopod check`: those of a run, and its own in place of `--version`.
+pub static CHECK: [&Flag; 23] = {
+    let mut flags = RUN;
+    flags[RUN.len() - 1] = &FORMAT;
+    flags
+};
 
 /// The flags of `monopod probe`, in the order of the help text.
 pub static PROBE: [&Flag; 3] = [&PROBE_HEALTH, &PROBE_TIMEOUT, &HELP];
@@ -242,37 +315,10 @@ pub fn describe(table: Table) -> String {
     })
 }
 
-/// The flag that somebody most likely meant by this name: one that begins with it, or is at most two slips away (one,
-/// if the name is so short that two slips would make anything of it).
+/// The flag that somebody most likely meant by this name.
 pub fn nearest(name: &str, table: Table) -> Option<&'static Flag> {
-    let slips = if name.len() < 4 { 1 } else { 2 };
-    let begins = table
-        .iter()
-        .find(|flag| name.len() > 2 && flag.name.starts_with(name));
-    let near = || {
-        table
-            .iter()
-            .map(|flag| (distance(name, flag.name), flag))
-            .filter(|(slipped, _)| *slipped <= slips)
-            .min_by_key(|(slipped, _)| *slipped)
-            .map(|(_, flag)| flag)
-    };
-    begins.or_else(near).copied()
-}
-
-/// Levenshtein's distance: letters to put in, take out or replace.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
+    let meant = spelling::nearest(name, table.iter().map(|flag| flag.name))?;
+    table.iter().find(|flag| flag.name == meant).copied()
 }
 
 #[cfg(test)]
@@ -282,16 +328,20 @@ mod tests {
     #[test]
     fn every_flag_of_a_run_has_the_variable_of_its_name() {
         for flag in RUN {
+            let name = match flag.name {
+                "file" => "manifest",
+                name => name,
+            };
             let expected = flag
                 .placeholder
-                .map(|_| format!("MONOPOD_{}", flag.name.to_uppercase().replace('-', "_")));
+                .map(|_| format!("MONOPOD_{}", name.to_uppercase().replace('-', "_")));
             assert_eq!(flag.variable.map(str::to_owned), expected, "{flag:?}");
         }
     }
 
     #[test]
     fn no_name_or_letter_is_taken_twice() {
-        for table in [&RUN[..], &PROBE[..], &ASK[..]] {
+        for table in [&RUN[..], &CHECK[..], &PROBE[..], &ASK[..]] {
             for (i, flag) in table.iter().enumerate() {
                 for other in &table[..i] {
                     assert_ne!(flag.name, other.name);

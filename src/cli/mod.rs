@@ -1,8 +1,8 @@
 //! Command line and environment to an [`Invocation`]: which of four grammars is meant, and what was asked for in it.
 //!
 //! Pure: everything that it knows comes in through [`Surroundings`], and everything that it finds goes out in the
-//! return value. It never prints, never leaves and never looks at the system; the one file it reads (`--env-file`) it
-//! reads through a function that it was given.
+//! return value. It never prints, never leaves and never looks at the system; the files it reads (`--env-file`,
+//! `-f`) it reads through a function that it was given.
 //!
 //! The grammars are strict in different ways on purpose. The own form collects every fault of the command line before
 //! it speaks. The drop-in names stop at the first fault, as their originals do, because `tini -h -z` is a help text
@@ -13,6 +13,7 @@
 //! neither. Here options end at the first word that is none.
 
 mod catatonit;
+mod check;
 mod control;
 mod drop_in;
 mod dumb_init;
@@ -20,15 +21,17 @@ mod env_file;
 pub mod flags;
 mod gather;
 mod native;
+mod pod_form;
 mod probe;
+mod probe_flag;
 mod tini;
 mod values;
 
-use crate::plan::{ExitCode, HealthAddress, Plan};
+use crate::plan::{ControlRequest, ExitCode, HealthAddress, Plan};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// What was asked for.
@@ -93,73 +96,6 @@ pub struct ProbeRequest {
     pub timeout: Duration,
 }
 
-/// A question or a command to a running monopod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlRequest {
-    /// Its control socket.
-    pub path: PathBuf,
-    /// What is asked.
-    pub ask: Ask,
-}
-
-/// What is asked by the control socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// The pod and its containers.
-    Status {
-        /// In which form.
-        output: Output,
-        /// Again whenever something has changed.
-        watch: bool,
-    },
-    /// The pod, or a container, at length.
-    Describe {
-        /// The container.
-        name: Option<String>,
-    },
-    /// The events.
-    Events {
-        /// And those that come.
-        watch: bool,
-    },
-    /// Set a readiness gate.
-    Gate {
-        /// Its condition type.
-        gate: String,
-        /// To this.
-        value: bool,
-    },
-    /// Restart a container.
-    Restart {
-        /// The container.
-        name: String,
-    },
-    /// Send a signal.
-    Signal {
-        /// To this container.
-        name: String,
-        /// As it was spelt; it is a signal.
-        signal: String,
-    },
-    /// Stop the pod.
-    Stop,
-    /// The life so far as SVG.
-    Timeline,
-}
-
-/// The forms of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Columns.
-    Table,
-    /// More columns.
-    Wide,
-    /// The API's JSON.
-    Json,
-    /// The same as YAML.
-    Yaml,
-}
-
 /// All that `main` knows and this room does not.
 pub struct Surroundings<'a> {
     /// The words of the command line, our own name first; may be empty.
@@ -168,10 +104,12 @@ pub struct Surroundings<'a> {
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
     /// All variables of our environment, as `NAME=value`.
     pub all_env: &'a dyn Fn() -> Vec<CString>,
-    /// The contents of a file.
+    /// The contents of a file; `-` is standard input.
     pub read_file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// Whether we are PID 1 of our namespace.
     pub is_pid_1: bool,
+    /// Our effective uid, which decides whether a container would run as root.
+    pub uid: u32,
     /// Our pid, which the messages of tini and catatonit carry.
     pub pid: i32,
 }

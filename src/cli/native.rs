@@ -1,14 +1,15 @@
 //! The own form: `monopod [flags] [--] COMMAND...`.
 //!
 //! Every flag fills in one place of the plan and nothing else; what is wrong is collected and told at once. The
-//! subcommands (`probe`, `status`, ...) are such only as the very first word, so `monopod -- probe` runs a program of that
+//! subcommands (`probe`, `check`, `status`, ...) are such only as the very first word, so `monopod -- probe` runs a program of that
 //! name.
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::values::Retries;
 use super::{
-    Invocation, LogSettings, Surroundings, VERSION, Voice, control, env_file, probe, values,
+    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, pod_form,
+    probe, values,
 };
 use crate::plan::{
     Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
@@ -24,56 +25,102 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Reads the own form.
 pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocation {
-    if let [first, rest @ ..] = words
-        && first == "probe"
-    {
-        return probe::parse(rest, surroundings);
-    }
-    if let [first, rest @ ..] = words
-        && control::is_verb(first)
-    {
-        return control::parse(first, rest, surroundings);
-    }
-    let mut said = gather(words, &flags::RUN, Flags::First, surroundings.env);
-    match said.asked {
-        Some(asked) if asked.name == flags::VERSION.name => {
-            return print(format!("monopod {VERSION}\n"));
+    match words {
+        [first, rest @ ..] if first == "probe" => return probe::parse(rest, surroundings),
+        [first, rest @ ..] if first == "check" => return check::parse(rest, surroundings),
+        [first, rest @ ..] if control::is_verb(first) => {
+            return control::parse(first, rest, surroundings);
         }
-        Some(_) => return print(help()),
-        None => {}
+        _ => {}
     }
+    let said = gather(words, &flags::RUN, Flags::First, surroundings.env);
+    match said.asked {
+        Some(asked) if asked.name == flags::VERSION.name => print(format!("monopod {VERSION}\n")),
+        Some(_) => print(help()),
+        None => match understand(said, surroundings) {
+            Ok(understood) => Invocation::Run {
+                plan: understood.plan,
+                log: understood.log,
+                warnings: understood.warnings,
+            },
+            Err(refusal) => refusal.told(),
+        },
+    }
+}
+
+/// What a command line of the own form comes to, to be run or to be shown.
+pub(super) struct Understood {
+    pub plan: Plan,
+    pub log: LogSettings,
+    pub warnings: Vec<String>,
+    /// The name of the manifest's pod.
+    pub pod: Option<String>,
+}
+
+/// A command alone, or a manifest; or the faults to print.
+pub(super) fn understand(
+    mut said: Gathered,
+    surroundings: &Surroundings,
+) -> Result<Understood, Refusal> {
     if said.has(&flags::AS) {
         said.faults
             .push("--as must be the first word after monopod".to_owned());
     }
+    let log = log_settings(&mut said);
+    if let Some(file) = said.last(&flags::FILE, |file| Ok(file.to_owned())) {
+        return pod_form::understand(said, &file, log, surroundings);
+    }
     if said.words.is_empty() {
         said.faults.push(
-            "no command to run; write monopod [flags] -- COMMAND..., and see monopod --help"
+            "no command to run; write monopod [flags] -- COMMAND... or monopod -f MANIFEST, and see monopod --help"
                 .to_owned(),
         );
     }
-    let log = log_settings(&mut said);
+    pod_form::refuse_its_flags(&mut said);
     let plan = plan(&mut said, surroundings);
     if !said.faults.is_empty() {
-        return usage_error(&said.faults);
+        return Err(Refusal::usage(said.faults));
     }
-    Invocation::Run {
+    Ok(Understood {
         plan,
         log,
         warnings: Vec::new(),
+        pod: None,
+    })
+}
+
+/// Why nothing is run.
+pub(super) struct Refusal {
+    pub code: ExitCode,
+    pub faults: Vec<String>,
+}
+
+impl Refusal {
+    /// The command line is wrong.
+    pub fn usage(faults: Vec<String>) -> Refusal {
+        Refusal {
+            code: ExitCode::USAGE,
+            faults,
+        }
+    }
+
+    /// A line each. Always as text: whether JSON was asked for may be one of the faults.
+    pub fn told(self) -> Invocation {
+        Invocation::Print {
+            text: self
+                .faults
+                .iter()
+                .map(|fault| format!("monopod: error: {fault}\n"))
+                .collect(),
+            to_stdout: false,
+            code: self.code,
+        }
     }
 }
 
-/// Faults of the own form, a line each. Always as text: whether JSON was asked for may be one of the faults.
+/// Faults of the own form's command line.
 pub(super) fn usage_error(faults: &[String]) -> Invocation {
-    Invocation::Print {
-        text: faults
-            .iter()
-            .map(|fault| format!("monopod: error: {fault}\n"))
-            .collect(),
-        to_stdout: false,
-        code: ExitCode::USAGE,
-    }
+    Refusal::usage(faults.to_vec()).told()
 }
 
 /// A text that was asked for.
@@ -90,6 +137,8 @@ fn help() -> String {
         "monopod {VERSION}: the Kubernetes pod life cycle in one container
 
 Usage: monopod [flags] [--] COMMAND...
+       monopod [flags] -f MANIFEST [-- COMMAND...]
+       monopod check [flags] [-o json] -f MANIFEST [-- COMMAND...]
        monopod probe live|ready|startup [flags]
        monopod --as NAME [that program's options] COMMAND...
 
@@ -100,8 +149,10 @@ they add up; a variable for one that adds up holds one value a line.
 
 {}
 DUR is 30s, 1m 30s, 500ms or a number of seconds. CMD is split into words as a shell would, and run without one.
+PROBE is http://HOST:PORT/PATH, https://..., tcp://HOST:PORT, grpc://HOST:PORT/SERVICE, :PORT/PATH or exec:CMD, with
+,delay=0 ,period=10 ,timeout=1 ,failures=3 ,successes=1 behind it, in seconds and times.
 ADDR:PORT is :9110 or 9110 (every address), 127.0.0.1:9110, [::1]:9110 or localhost:9110.
-To run a program named probe, status or the like, write monopod -- probe.
+To run a program named probe, check, status or the like, write monopod -- probe.
 ",
         control::usage(),
         flags::describe(&flags::RUN)
@@ -150,6 +201,17 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         .collect();
     let name = values::program_name(&argv);
     let main = add(program(name.clone(), argv, Stdin::Inherited, &environment));
+    for flag in [
+        &flags::STARTUP_PROBE,
+        &flags::LIVENESS_PROBE,
+        &flags::READINESS_PROBE,
+        &flags::POST_START,
+    ] {
+        if said.last(flag, |_| Ok(())).is_some() {
+            let fault = format!("--{} is for a manifest so far", flag.name);
+            said.faults.push(fault);
+        }
+    }
     let pre_stop = said.last(&flags::PRE_STOP, values::command).map(|argv| {
         let name = format!("pre-stop hook ({})", values::program_name(&argv));
         add(program(name, argv, Stdin::Empty, &environment))
@@ -159,13 +221,10 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         stop_signal,
         ..container(name, Role::Main, main)
     });
-    let (grace, drain) = stop_times(said);
-    let mut remap_exit = ExitMap::default();
-    for (from, to) in said.every(&flags::REMAP_EXIT, values::exit_pair) {
-        remap_exit.insert(from, to);
-    }
+    let (grace, drain) = stop_times(said, GRACE);
+    let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);
-    let serving = serving(said, health.is_some());
+    let serving = serving(said, health.is_some(), false);
     Plan {
         conduct: Conduct::Pod(Pod {
             name: None,
@@ -235,13 +294,13 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
 }
 
 /// Where nothing is served, nobody misses the control socket: it would cost a command that needs no helper a process. With
-/// a port it is there if it can be had.
-fn serving(said: &mut Gathered, by_default: bool) -> Serving {
+/// a port it is there if it can be had, and with a manifest it is `missed` if not.
+pub(super) fn serving(said: &mut Gathered, by_default: bool, missed: bool) -> Serving {
     let control = match said.last(&flags::CONTROL, values::control_path) {
         Some(asked) => asked.map(|path| Control { path, missed: true }),
         None => by_default.then(|| Control {
             path: flags::CONTROL_PATH.into(),
-            missed: false,
+            missed,
         }),
     };
     Serving {
@@ -250,15 +309,16 @@ fn serving(said: &mut Gathered, by_default: bool) -> Serving {
     }
 }
 
-fn stop_times(said: &mut Gathered) -> (Duration, Duration) {
+/// Grace and drain; `grace` is what holds if no flag says another.
+pub(super) fn stop_times(said: &mut Gathered, grace: Duration) -> (Duration, Duration) {
     let faults = said.faults.len();
-    let grace = said.last(&flags::GRACE, values::duration).unwrap_or(GRACE);
+    let grace = said.last(&flags::GRACE, values::duration).unwrap_or(grace);
     let drain = said
         .last(&flags::DRAIN, values::duration)
         .unwrap_or(Duration::ZERO);
     if drain > grace && said.faults.len() == faults {
         said.faults.push(format!(
-            "--drain {} is longer than --grace {}, of which it is a part",
+            "--drain {} is longer than the grace {}, of which it is a part",
             values::span(drain),
             values::span(grace)
         ));
@@ -266,7 +326,17 @@ fn stop_times(said: &mut Gathered) -> (Duration, Duration) {
     (grace, drain)
 }
 
-fn environment(said: &mut Gathered, surroundings: &Surroundings) -> Environment {
+/// `--remap-exit`, all of them.
+pub(super) fn remap_exit(said: &mut Gathered) -> ExitMap {
+    let mut map = ExitMap::default();
+    for (from, to) in said.every(&flags::REMAP_EXIT, values::exit_pair) {
+        map.insert(from, to);
+    }
+    map
+}
+
+/// What all that is run inherits.
+pub(super) fn environment(said: &mut Gathered, surroundings: &Surroundings) -> Environment {
     let files = said.every(&flags::ENV_FILE, |file| {
         (surroundings.read_file)(file.as_ref())
             .map(|bytes| (file.to_owned(), bytes))

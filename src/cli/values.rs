@@ -3,8 +3,8 @@
 //!
 //! Nothing is looked up: no DNS, no service names, no paths.
 
-use super::{Output, Voice};
-use crate::plan::{ExitCode, HealthAddress, Signal};
+use super::Voice;
+use crate::plan::{ExitCode, HealthAddress, Output, Signal};
 use log::LevelFilter;
 use std::ffi::{CString, OsStr};
 use std::io;

@@ -25,6 +25,7 @@ mod said;
 mod signals;
 mod spawn;
 mod standard;
+mod stdin;
 mod tree;
 mod tty;
 mod variables;
@@ -33,6 +34,7 @@ mod wait;
 pub use self::log::open as open_log;
 pub use signals::{Inbox, block_all, unblock};
 pub use standard::{Stderr, fill_holes};
+pub use stdin::read_to_end as read_stdin;
 
 use self::core::Core;
 use crate::lifecycle::Aftermath;

@@ -5,7 +5,7 @@
 //! when nobody watches.
 
 use super::probe::understand;
-use crate::cli::{Ask, ControlRequest, Output};
+use crate::plan::{Ask, ControlRequest, Output};
 use crate::report::{describe, table, yaml};
 use serde_json::Value;
 use std::io::{self, ErrorKind, Read, Write};

@@ -15,6 +15,8 @@ impl ExitCode {
     pub const USAGE: ExitCode = ExitCode(64);
     /// A bug in monopod itself (EX_SOFTWARE of sysexits.h).
     pub const BUG: ExitCode = ExitCode(70);
+    /// The manifest was wrong (EX_CONFIG of sysexits.h).
+    pub const CONFIG: ExitCode = ExitCode(78);
     /// The command is there but cannot be run, as a shell says it.
     pub const CANNOT_EXECUTE: ExitCode = ExitCode(126);
     /// The command is not there, as a shell says it.

@@ -6,6 +6,7 @@
 mod container;
 mod exit;
 mod probe;
+mod request;
 mod serving;
 mod signal;
 
@@ -22,6 +23,7 @@ pub use exit::{ExitCode, ExitMap};
 pub use probe::{
     Asker, Check, CheckId, Handler, Hook, HookKind, HttpGet, NetworkQuestion, Probe, ProbeKind,
 };
+pub use request::{Ask, ControlRequest, Output};
 pub use serving::{Control, Serving};
 pub use signal::Signal;
 

@@ -21,6 +21,7 @@ pub mod health;
 pub mod journal;
 pub mod metrics;
 pub mod page;
+pub mod plan_words;
 pub mod pod_words;
 pub mod podspec;
 pub mod podstatus;

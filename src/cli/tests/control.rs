@@ -1,8 +1,8 @@
 //! `monopod status` and its like.
 
 use super::{EMPTY, Stream, with};
-use crate::cli::{Ask, ControlRequest, Invocation, Output};
-use crate::plan::ExitCode;
+use crate::cli::Invocation;
+use crate::plan::{Ask, ControlRequest, ExitCode, Output};
 
 fn asked(argv: &[&str]) -> ControlRequest {
     match EMPTY.ask(argv) {

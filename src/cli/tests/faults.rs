@@ -75,7 +75,7 @@ fn each_fault_is_one_clear_line() {
         ),
         (
             &["monopod", "--drain", "31", "app"],
-            "--drain 31s is longer than --grace 30s",
+            "--drain 31s is longer than the grace 30s",
         ),
         (
             &["monopod", "--drain", "31", "--grace", "x", "app"],
@@ -83,7 +83,7 @@ fn each_fault_is_one_clear_line() {
         ),
         (
             &["monopod", "--grace=0", "--drain=500ms", "app"],
-            "--drain 500ms is longer than --grace 0s",
+            "--drain 500ms is longer than the grace 0s",
         ),
         (
             &["monopod", "--init-retries", "-1", "app"],

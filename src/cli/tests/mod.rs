@@ -5,7 +5,9 @@ mod control;
 mod dumb_init;
 mod faults;
 mod native;
+mod pod_form;
 mod probe;
+mod probe_flag;
 mod tini;
 mod values;
 
@@ -68,6 +70,7 @@ impl World {
                     .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
             },
             is_pid_1: self.is_pid_1,
+            uid: 0,
             pid: 7,
         })
     }
@@ -155,9 +158,11 @@ impl Run {
 }
 
 fn words(program: &Program) -> Vec<&str> {
-    program
-        .argv
-        .iter()
+    words_of(&program.argv)
+}
+
+fn words_of(argv: &[CString]) -> Vec<&str> {
+    argv.iter()
         .map(|word| word.to_str().expect("stories are in UTF-8"))
         .collect()
 }

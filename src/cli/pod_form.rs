@@ -1,0 +1,181 @@
+//! The own form with a manifest: `monopod [flags] -f FILE [-- COMMAND...]`. The manifest says what to run, the flags say
+//! how monopod itself behaves; where both speak, the flag wins.
+//!
+//! Faults of the command line are told before the manifest is looked at: which manifest is meant may be one of them.
+
+use super::flags;
+use super::gather::Gathered;
+use super::native::{self, Refusal, Understood};
+use super::{LogSettings, Surroundings, probe_flag, values};
+use crate::manifest::{self, Around};
+use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
+use std::collections::HashMap;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Flags and a manifest to a plan; or the faults to print, those of the manifest with their own exit code.
+pub(super) fn understand(
+    mut said: Gathered,
+    file: &OsStr,
+    log: LogSettings,
+    surroundings: &Surroundings,
+) -> Result<Understood, Refusal> {
+    for flag in [&flags::INIT, &flags::INIT_RETRIES] {
+        if said.last(flag, |_| Ok(())).is_some() {
+            let fault = format!(
+                "--{} is for a command alone; a manifest has initContainers",
+                flag.name
+            );
+            said.faults.push(fault);
+        }
+    }
+    let environment = native::environment(&mut said, surroundings);
+    let wanted = said.last(&flags::POD, name);
+    let command: Vec<CString> = said
+        .words
+        .iter()
+        .map(|word| values::c_string(word.as_bytes()))
+        .collect();
+    let wishes = probe_flag::wishes(&mut said);
+    let remap_exit = native::remap_exit(&mut said);
+    let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
+    let health = said.last(&flags::HEALTH, values::address);
+    let serving = native::serving(&mut said, true, true);
+    // Looked at for their form only; what they override is not known yet.
+    let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
+    native::stop_times(&mut said, std::time::Duration::MAX);
+    if !said.faults.is_empty() {
+        return Err(Refusal::usage(said.faults));
+    }
+    let mut understood = read(
+        file,
+        &environment,
+        wanted.as_deref(),
+        &command,
+        surroundings,
+    )?;
+    let pod = &mut understood.pod;
+    pod.name = understood.name.clone();
+    let dressed = wishes.dress(
+        &mut pod.containers,
+        &mut understood.programs,
+        &mut understood.checks,
+    );
+    said.faults.extend(dressed.err());
+    (pod.grace, pod.drain) = native::stop_times(&mut said, pod.grace);
+    pod.remap_exit = remap_exit;
+    if let Some(signal) = stop_signal {
+        pod.containers
+            .iter_mut()
+            .for_each(|c| c.stop_signal = Some(signal));
+    }
+    if let Some(name) = exit_code_from {
+        match main_named(pod, &name) {
+            Ok(id) => pod.exit_code_from = Some(id),
+            Err(fault) => said.faults.push(fault),
+        }
+    }
+    if !said.faults.is_empty() {
+        return Err(Refusal::usage(said.faults));
+    }
+    Ok(Understood {
+        plan: Plan {
+            programs: understood.programs,
+            checks: understood.checks,
+            conduct: Conduct::Pod(understood.pod),
+            health,
+            serving,
+            subreaper: true,
+            parent_death_signal: None,
+            // Restarts and hooks need the working directory for as long as the pod lives.
+            let_go: false,
+        },
+        log,
+        warnings: understood.warnings,
+        pod: understood.name,
+    })
+}
+
+/// Flags that mean nothing to a command alone.
+pub(super) fn refuse_its_flags(said: &mut Gathered) {
+    for flag in [&flags::POD, &flags::EXIT_CODE_FROM] {
+        if said.has(flag) {
+            let fault = format!(
+                "--{} is for a manifest, and there is none; give -f FILE",
+                flag.name
+            );
+            said.faults.push(fault);
+        }
+    }
+}
+
+fn name(value: &OsStr) -> Result<String, String> {
+    let name = value.to_str().filter(|name| !name.is_empty());
+    name.map(str::to_owned)
+        .ok_or_else(|| format!("{} is not a name", values::quoted(value)))
+}
+
+fn read(
+    file: &OsStr,
+    environment: &Environment,
+    wanted: Option<&str>,
+    command: &[CString],
+    surroundings: &Surroundings,
+) -> Result<manifest::Understood, Refusal> {
+    let source = match file.as_bytes() {
+        b"-" => "standard input".to_owned(),
+        _ => file.to_string_lossy().escape_debug().to_string(),
+    };
+    let text = (surroundings.read_file)(Path::new(file)).map_err(|error| {
+        refusal(vec![format!(
+            "cannot read {source}: {}",
+            values::errno_words(&error)
+        )])
+    })?;
+    let own = match &environment.base {
+        Some(base) => base.to_vec(),
+        None => (surroundings.all_env)(),
+    };
+    let variables: HashMap<&[u8], &[u8]> = own.iter().filter_map(|entry| cut(entry)).collect();
+    let around = Around {
+        variable: &|name| variables.get(name).map(|value| value.to_vec()),
+        base: environment.base.clone(),
+        uid: surroundings.uid,
+        command,
+        wanted,
+    };
+    manifest::read(&text, &around).map_err(|faults| refusal(faults.lines(&source)))
+}
+
+fn cut(entry: &CString) -> Option<(&[u8], &[u8])> {
+    let entry = entry.to_bytes();
+    let at = entry.iter().position(|byte| *byte == b'=')?;
+    Some((&entry[..at], &entry[at + 1..]))
+}
+
+fn refusal(faults: Vec<String>) -> Refusal {
+    Refusal {
+        code: ExitCode::CONFIG,
+        faults,
+    }
+}
+
+fn main_named(pod: &Pod, name: &str) -> Result<ContainerId, String> {
+    let is_main = |container: &Container| container.role == Role::Main;
+    let found = pod
+        .containers()
+        .find(|(_, container)| is_main(container) && container.name == name);
+    found.map(|(id, _)| id).ok_or_else(|| {
+        let names: Vec<&str> = pod
+            .containers
+            .iter()
+            .filter(|container| is_main(container))
+            .map(|container| container.name.as_str())
+            .collect();
+        format!(
+            "--exit-code-from: no main container is named {name:?}; there is {}",
+            names.join(", ")
+        )
+    })
+}

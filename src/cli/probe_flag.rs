@@ -1,0 +1,310 @@
+//! `--readiness-probe` and its kin, `--post-start` and `--pre-stop`: a container's probes and hooks from flags. They
+//! give one container what its entry in a manifest would have given it, and have the API's defaults and rules.
+//!
+//! The numbers stand behind the target, and are looked for from its end: a command and an URL may have commas of their
+//! own.
+
+use super::flags::{self, Flag};
+use super::gather::Gathered;
+use super::values;
+use crate::plan::{
+    Asker, Check, CheckId, Container, Handler, Hook, HttpGet, NetworkQuestion, Placement, Probe,
+    ProbeKind, Program, ProgramId, Role, Stdin,
+};
+use crate::spelling;
+use std::ffi::{CString, OsStr};
+use std::time::Duration;
+
+/// What the flags say about the one container.
+pub(super) struct Wishes {
+    probes: Vec<(&'static Flag, ProbeKind, Wish)>,
+    hooks: Vec<(&'static Flag, Vec<CString>)>,
+}
+
+/// A probe as a flag says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub target: Target,
+    pub numbers: Numbers,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Exec(Vec<CString>),
+    Ask(NetworkQuestion),
+}
+
+/// The API's numbers with its defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub delay: u32,
+    pub period: u32,
+    pub timeout: u32,
+    pub failures: u32,
+    pub successes: u32,
+}
+
+const DEFAULTS: Numbers = Numbers {
+    delay: 0,
+    period: 10,
+    timeout: 1,
+    failures: 3,
+    successes: 1,
+};
+
+const KEYS: [&str; 5] = ["delay", "period", "timeout", "failures", "successes"];
+
+const PROBES: [(&Flag, ProbeKind); 3] = [
+    (&flags::STARTUP_PROBE, ProbeKind::Startup),
+    (&flags::LIVENESS_PROBE, ProbeKind::Liveness),
+    (&flags::READINESS_PROBE, ProbeKind::Readiness),
+];
+
+/// Reads these flags.
+pub(super) fn wishes(said: &mut Gathered) -> Wishes {
+    let mut wishes = Wishes {
+        probes: Vec::new(),
+        hooks: Vec::new(),
+    };
+    for (flag, kind) in PROBES {
+        let wish = said.last(flag, |value| read(value, kind));
+        wishes.probes.extend(wish.map(|wish| (flag, kind, wish)));
+    }
+    for flag in [&flags::POST_START, &flags::PRE_STOP] {
+        let command = said.last(flag, values::command);
+        wishes.hooks.extend(command.map(|argv| (flag, argv)));
+    }
+    wishes
+}
+
+impl Wishes {
+    /// The first flag that was given, for a message.
+    pub fn first(&self) -> Option<&'static Flag> {
+        let probes = self.probes.iter().map(|(flag, ..)| *flag);
+        probes
+            .chain(self.hooks.iter().map(|(flag, _)| *flag))
+            .next()
+    }
+
+    /// Gives the one main container what was wished for it. It is a fault if there are several.
+    pub fn dress(
+        self,
+        containers: &mut [Container],
+        programs: &mut Vec<Program>,
+        checks: &mut Vec<Check>,
+    ) -> Result<(), String> {
+        let Some(flag) = self.first() else {
+            return Ok(());
+        };
+        let mut mains: Vec<&mut Container> = containers
+            .iter_mut()
+            .filter(|c| c.role == Role::Main)
+            .collect();
+        let [container] = &mut mains[..] else {
+            return Err(format!(
+                "--{} is for one container, and there are {}; say it in the manifest",
+                flag.name,
+                mains.len()
+            ));
+        };
+        let like = programs[container.program.0].clone();
+        let mut add = |what: &str, argv: Vec<CString>| {
+            programs.push(Program {
+                name: format!("{what} of {}", like.name),
+                argv,
+                placement: Placement::Alone,
+                foreground: false,
+                stdin: Stdin::Empty,
+                kept_output: true,
+                ..like.clone()
+            });
+            ProgramId(programs.len() - 1)
+        };
+        for (_, kind, wish) in self.probes {
+            let handler = match wish.target {
+                Target::Exec(argv) => Handler::Exec(add(api_name(kind), argv)),
+                Target::Ask(question) => {
+                    checks.push(Check {
+                        question,
+                        timeout: Some(seconds(wish.numbers.timeout)),
+                        asker: Asker::Probe,
+                    });
+                    Handler::Ask(CheckId(checks.len() - 1))
+                }
+            };
+            let probe = Some(wish.numbers.probe(handler));
+            match kind {
+                ProbeKind::Startup => container.startup_probe = probe,
+                ProbeKind::Liveness => container.liveness_probe = probe,
+                ProbeKind::Readiness => container.readiness_probe = probe,
+            }
+        }
+        for (flag, argv) in self.hooks {
+            if flag.name == flags::PRE_STOP.name {
+                container.pre_stop = Some(Hook::Exec(add("preStop", argv)));
+            } else {
+                container.post_start = Some(Hook::Exec(add("postStart", argv)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Numbers {
+    fn probe(self, handler: Handler) -> Probe {
+        Probe {
+            handler,
+            initial_delay: seconds(self.delay),
+            timeout: seconds(self.timeout),
+            period: seconds(self.period),
+            success_threshold: self.successes,
+            failure_threshold: self.failures,
+            grace: None,
+        }
+    }
+}
+
+fn seconds(number: u32) -> Duration {
+    Duration::from_secs(number.into())
+}
+
+fn api_name(kind: ProbeKind) -> &'static str {
+    match kind {
+        ProbeKind::Startup => "startupProbe",
+        ProbeKind::Liveness => "livenessProbe",
+        ProbeKind::Readiness => "readinessProbe",
+    }
+}
+
+/// Reads a probe with its numbers.
+pub(super) fn read(value: &OsStr, kind: ProbeKind) -> Result<Wish, String> {
+    let Some(mut text) = value.to_str() else {
+        return Err(format!("{} is not UTF-8", values::quoted(value)));
+    };
+    let mut numbers = DEFAULTS;
+    while let Some((rest, last)) = text.rsplit_once(',')
+        && let Some((key, number)) = last.split_once('=')
+        && numbers.set(key.trim(), number)?
+    {
+        text = rest;
+    }
+    if kind != ProbeKind::Readiness && numbers.successes != 1 {
+        return Err(format!(
+            "successes={}: a {} allows 1 only",
+            numbers.successes,
+            api_name(kind)
+        ));
+    }
+    Ok(Wish {
+        target: target(text.trim_end())?,
+        numbers,
+    })
+}
+
+impl Numbers {
+    /// Takes one of its numbers; false if this is none of them and belongs to the target. Zero means the default, as in
+    /// the API (S32).
+    fn set(&mut self, key: &str, number: &str) -> Result<bool, String> {
+        let (place, default) = match key {
+            "delay" => (&mut self.delay, DEFAULTS.delay),
+            "period" => (&mut self.period, DEFAULTS.period),
+            "timeout" => (&mut self.timeout, DEFAULTS.timeout),
+            "failures" => (&mut self.failures, DEFAULTS.failures),
+            "successes" => (&mut self.successes, DEFAULTS.successes),
+            _ => {
+                let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+                return match spelling::nearest(key, KEYS.into_iter()).filter(|_| is_number) {
+                    Some(meant) => Err(format!("unknown number {key:?}; did you mean {meant}?")),
+                    None => Ok(false),
+                };
+            }
+        };
+        let is_plain = number.bytes().all(|b| b.is_ascii_digit());
+        match number.parse::<i32>() {
+            Ok(number) if is_plain => {
+                *place = if number == 0 {
+                    default
+                } else {
+                    number.unsigned_abs()
+                }
+            }
+            _ => return Err(format!("{key}={number:?} is not a whole number from 0 on")),
+        }
+        Ok(true)
+    }
+}
+
+/// Where a probe asks that names no host.
+const HERE: &str = "127.0.0.1";
+
+fn target(text: &str) -> Result<Target, String> {
+    let fault = || {
+        format!(
+            "{text:?} is not a probe; write http://HOST:PORT/PATH, https://HOST:PORT/PATH, tcp://HOST:PORT, \
+             grpc://HOST:PORT, :PORT/PATH or exec:COMMAND"
+        )
+    };
+    if let Some(command) = text.strip_prefix("exec:") {
+        return values::command(OsStr::new(command)).map(Target::Exec);
+    }
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (scheme, rest),
+        None if text.starts_with(':') => ("http", text),
+        None => return Err(fault()),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (host, port) = host_and_port(authority).ok_or_else(fault)?;
+    let needed = || port.ok_or_else(|| format!("{text:?} names no port"));
+    let question = match scheme {
+        "http" | "https" => NetworkQuestion::Http(HttpGet {
+            tls: scheme == "https",
+            host,
+            port: port.unwrap_or(if scheme == "https" { 443 } else { 80 }),
+            path: if path.is_empty() { "/" } else { path }.to_owned(),
+            headers: Vec::new(),
+        }),
+        "tcp" if matches!(path, "" | "/") => NetworkQuestion::Tcp {
+            host,
+            port: needed()?,
+        },
+        "grpc" => NetworkQuestion::Grpc {
+            host,
+            port: needed()?,
+            service: path.strip_prefix('/').unwrap_or(path).to_owned(),
+            tls: false,
+        },
+        _ => return Err(fault()),
+    };
+    Ok(Target::Ask(question))
+}
+
+/// `host`, `host:80`, `:80`, `[::1]:80`. No host means this one.
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            (host, rest)
+        }
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let port = match port {
+        "" => None,
+        port => {
+            let digits = port.strip_prefix(':')?;
+            let is_plain = digits.bytes().all(|b| b.is_ascii_digit());
+            Some(
+                digits
+                    .parse::<u16>()
+                    .ok()
+                    .filter(|port| is_plain && *port != 0)?,
+            )
+        }
+    };
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "@\"'<>\\^`{|}".contains(c);
+    if host.contains(is_odd) || (host.is_empty() && port.is_none()) {
+        return None;
+    }
+    let host = if host.is_empty() { HERE } else { host };
+    Some((host.to_owned(), port))
+}

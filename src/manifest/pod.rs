@@ -1,0 +1,186 @@
+//! A PodSpec to [`plan::Pod`](crate::plan::Pod): what the pod says for all, its containers, and what must be right
+//! between them.
+
+use super::container::{PodSays, RESTART_POLICIES, container};
+use super::fates;
+use super::fault::quoted;
+use super::identity;
+use super::names;
+use super::spot::{Object, Spot};
+use super::{Around, Making, seconds};
+use crate::plan::{Container, ExitMap, Pod, RestartPolicy};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The API's default of terminationGracePeriodSeconds.
+const GRACE_SECONDS: i64 = 30;
+
+/// Reads a PodSpec.
+pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
+    let spec = spec.object(&fates::POD_SPEC);
+    let restart = spec
+        .get("restartPolicy")
+        .and_then(|spot| spot.one_of(&RESTART_POLICIES));
+    let grace = spec.number("terminationGracePeriodSeconds", 0..=i64::MAX);
+    let says = PodSays {
+        restart: restart.unwrap_or(RestartPolicy::Always),
+        grace_seconds: grace.unwrap_or(GRACE_SECONDS),
+        identity: identity::of_pod(&spec),
+        has_os: has_os(&spec),
+    };
+    let containers = containers(&spec, &says, around, making);
+    Pod {
+        name: None,
+        containers,
+        grace: seconds(says.grace_seconds),
+        drain: Duration::ZERO,
+        active_deadline: spec
+            .number("activeDeadlineSeconds", 1..=i32::MAX.into())
+            .map(seconds),
+        readiness_gates: readiness_gates(&spec),
+        exit_code_from: None,
+        remap_exit: ExitMap::default(),
+    }
+}
+
+fn has_os(spec: &Object) -> bool {
+    let Some(os) = spec.get("os") else {
+        return false;
+    };
+    let name = os.object(&fates::POD_OS).required("name").cloned();
+    if let Some(spot) = &name
+        && let Some(os @ ("windows" | "Windows")) = spot.text()
+    {
+        spot.fault(format!("found {}; this is linux", quoted(os)));
+    } else if let Some(spot) = &name {
+        spot.one_of(&[("linux", ())]);
+    }
+    name.is_some()
+}
+
+/// Init containers and sidecars in their order, then the main containers in theirs.
+fn containers(
+    spec: &Object,
+    says: &PodSays,
+    around: &Around,
+    making: &mut Making,
+) -> Vec<Container> {
+    let (steps, mains) = (spec.list("initContainers"), spec.list("containers"));
+    match spec.required("containers") {
+        Some(spot) if mains.is_empty() => spot.fault("is empty; a pod has at least one container"),
+        _ => {}
+    }
+    let taker = who_takes_the_command(&steps, &mains, spec, around);
+    let mut made: Vec<Container> = Vec::new();
+    let mut names: HashMap<&str, ()> = HashMap::new();
+    let entries = steps
+        .iter()
+        .map(|spot| (spot, true))
+        .chain(mains.iter().map(|spot| (spot, false)));
+    for (place, (spot, is_init)) in entries.enumerate() {
+        let given = match taker == Some(place) {
+            true => around.command,
+            false => &[],
+        };
+        made.extend(container(spot, is_init, given, says, around, making));
+        if let Some(name_spot) = spot.inside("name").filter(Spot::is_text)
+            && let Some(name) = name_spot.text()
+            && names.insert(name, ()).is_some()
+        {
+            name_spot.fault(format!("another container is named {} too", quoted(name)));
+        }
+    }
+    keep_messages_apart(&mut made, spec);
+    made
+}
+
+/// The one entry that says no command takes the real container's. Its place among all entries.
+fn who_takes_the_command(
+    steps: &[Spot],
+    mains: &[Spot],
+    spec: &Object,
+    around: &Around,
+) -> Option<usize> {
+    let lacks = |spot: &&Spot| !spot.has_items("command");
+    let is_news = |spot: &&Spot| !spot.misspells("command", &fates::CONTAINER);
+    for step in steps.iter().filter(lacks).filter(is_news) {
+        step.fault("command is missing: there is no image here to take one from");
+    }
+    let lacking: Vec<&Spot> = mains.iter().filter(lacks).collect();
+    match (&lacking[..], around.command.is_empty()) {
+        ([], true) => None,
+        ([], false) => {
+            let what =
+                "every container has a command, so the words behind the flags would not be run";
+            spec.spot.fault(what);
+            None
+        }
+        ([_], false) => {
+            let place = mains.iter().position(|spot| lacks(&spot))?;
+            Some(steps.len() + place)
+        }
+        (several, false) => {
+            for spot in several.iter().copied().filter(is_news) {
+                spot.fault(format!(
+                    "command is missing, here and in {} more; the command behind -- can stand in for one only",
+                    several.len() - 1
+                ));
+            }
+            None
+        }
+        (several, true) => {
+            for spot in several.iter().copied().filter(is_news) {
+                spot.fault(
+                    "command is missing: there is no image here to take one from; say it here, or give the real \
+                     container's command behind --",
+                );
+            }
+            None
+        }
+    }
+}
+
+/// A termination message is a container's if no other entry writes to the same path.
+fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
+    let mut writers = HashMap::new();
+    for message in containers
+        .iter()
+        .filter_map(|c| c.termination_message.as_ref())
+    {
+        *writers.entry(message.path.clone()).or_insert(0_u32) += 1;
+    }
+    for container in containers {
+        let Some(message) = &container.termination_message else {
+            continue;
+        };
+        if writers.get(&message.path) == Some(&1) {
+            continue;
+        }
+        let is_said = message.path.as_os_str() != super::container::TERMINATION_LOG;
+        if is_said || message.or_output {
+            spec.spot.findings.warn(format!(
+                "{}: other containers have the same terminationMessagePath {}, so nobody's message is read from it",
+                container.name,
+                quoted(&message.path.to_string_lossy())
+            ));
+        }
+        container.termination_message = None;
+    }
+}
+
+fn readiness_gates(spec: &Object) -> Vec<String> {
+    let mut gates: Vec<String> = Vec::new();
+    for gate in spec.list("readinessGates") {
+        let gate = gate.object(&fates::READINESS_GATE);
+        let Some(spot) = gate.required("conditionType") else {
+            continue;
+        };
+        let Some(name) = spot.text() else { continue };
+        if let Err(rule) = names::qualified(name) {
+            spot.fault(format!("found {}; {rule}", quoted(name)));
+        } else if !gates.iter().any(|known| known == name) {
+            gates.push(name.to_owned());
+        }
+    }
+    gates
+}

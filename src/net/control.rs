@@ -33,7 +33,7 @@ pub struct Control {
 pub fn listen(path: &Path) -> io::Result<Control> {
     if let Some(folder) = path.parent() {
         // What cannot be made is told by the bind.
-        let _ = fs::create_dir(folder);
+        let _ = fs::create_dir_all(folder);
     }
     let listener = match bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {

@@ -118,7 +118,13 @@ fn state_lines(out: &mut String, label: &str, word: &str, state: &Value) {
     ] {
         match &state[key] {
             Value::Null => {}
-            Value::String(_) => line(out, 4, label, text(&state[key])),
+            // A last word of several lines goes on below itself.
+            Value::String(_) => {
+                let told = text(&state[key])
+                    .trim_end()
+                    .replace('\n', &format!("\n{:30}", ""));
+                line(out, 4, label, &told);
+            }
             other => line(out, 4, label, &other.to_string()),
         }
     }

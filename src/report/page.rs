@@ -164,7 +164,7 @@ fn card(
             let ago = span(now.since(end.finished_at).as_secs());
             format!(", the last {ago} ago (exit code {})", end_code(&end))
         });
-        let _ = write!(out, "<p>{} restarts{last}</p>", status.restarts);
+        let _ = write!(out, "<p>{}{last}</p>", restarts(status.restarts));
     }
     let probes: Vec<String> = probes(container, status);
     if !probes.is_empty() {
@@ -225,6 +225,14 @@ fn events(out: &mut String, frame: &Frame, view: &View) {
         );
     }
     out.push_str("</ul>");
+}
+
+/// `1 restart`, `2 restarts`
+pub fn restarts(count: u32) -> String {
+    match count {
+        1 => "1 restart".to_owned(),
+        count => format!("{count} restarts"),
+    }
 }
 
 /// Text in a document or an attribute.

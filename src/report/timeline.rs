@@ -98,8 +98,7 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
     let restarts = view.status.containers.get(place).map_or(0, |s| s.restarts);
     let restarts = match restarts {
         0 => String::new(),
-        1 => "1 restart".to_owned(),
-        n => format!("{n} restarts"),
+        some => super::page::restarts(some),
     };
     let (words, rail, bar_top) = (top + 14, top + 23, top + 20);
     // Writing to a String cannot fail.

@@ -14,7 +14,7 @@ use monopod::linux::{self, Inbox, Stderr};
 use monopod::machine::Machine;
 use monopod::net;
 use monopod::passthrough::Passthrough;
-use monopod::plan::{Conduct, ExitCode, Plan};
+use monopod::plan::{Conduct, Control, ExitCode, Plan};
 use nix::sys::signal::SigSet;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
 use std::io::{self, Read, Write};
@@ -67,6 +67,17 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
             linux::unblock(&inherited_mask);
             probe(&request)
         }
+        Invocation::Control(request) => {
+            linux::unblock(&inherited_mask);
+            open_client_log();
+            match net::client::run(&request, &mut |text| print(text, true)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    log::error!("{why}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         Invocation::Run {
             plan,
             log,
@@ -92,6 +103,7 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
             Some(net::listen::listen(at).map_err(|why| format!("cannot listen on {at}: {why}"))?)
         }
     };
+    let control = plan.serving.control.as_ref().and_then(open_control);
     if let Some(signal) = plan.parent_death_signal {
         linux::set_parent_death_signal(signal)
             .map_err(|e| format!("cannot ask for {signal}: {}", e.desc()))?;
@@ -105,14 +117,34 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
         Conduct::Pod(pod) => Box::new(Pod::new(plan, pod)),
         Conduct::Passthrough(conduct) => Box::new(Passthrough::new(plan, conduct)),
     };
-    Ok(linux::run(plan, machine, &inbox, listener))
+    Ok(linux::run(plan, machine, &inbox, listener, control))
 }
 
-fn probe(request: &cli::ProbeRequest) -> ExitCode {
+/// A container is not kept from running because nobody can look into it.
+fn open_control(control: &Control) -> Option<net::control::Control> {
+    let path = control.path.display();
+    match net::control::listen(&control.path) {
+        Ok(opened) => Some(opened),
+        Err(why) if control.missed => {
+            log::warn!("no control socket at {path}: {why} (--control none is quiet about it)");
+            None
+        }
+        Err(why) => {
+            log::debug!("no control socket at {path}: {why}");
+            None
+        }
+    }
+}
+
+fn open_client_log() {
     linux::open_log(&LogSettings {
         voice: Voice::Text,
         level: log::LevelFilter::Warn,
     });
+}
+
+fn probe(request: &cli::ProbeRequest) -> ExitCode {
+    open_client_log();
     match net::probe::probe(request.at, &request.path, request.timeout) {
         Ok(probed) if probed.code == 200 => {
             print(&format!("{}\n", probed.body.trim_end()), true);

@@ -9,7 +9,7 @@ use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, AskId, Cause, Fact, Machine, Outcome, Status};
 use monopod::plan::{
     Asker, Check, CheckId, Conduct, ExitCode as Code, ExitMap, NetworkQuestion, Passthrough, Plan,
-    Target,
+    Serving, Target,
 };
 use monopod::time::Time;
 use std::collections::BTreeSet;
@@ -186,6 +186,7 @@ fn live() -> ExitCode {
             remap_exit: ExitMap::default(),
         }),
         health: None,
+        serving: Serving::default(),
         subreaper: false,
         parent_death_signal: None,
         checks,
@@ -195,7 +196,7 @@ fn live() -> ExitCode {
         chapter: Chapter::Beginning,
     });
     match Inbox::new(mask) {
-        Ok(inbox) => ExitCode::from(linux::run(&plan, machine, &inbox, None).0),
+        Ok(inbox) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
         Err(_) => ExitCode::FAILURE,
     }
 }

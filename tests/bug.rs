@@ -10,7 +10,7 @@ use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
     Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
-    ProgramId, Restart, RestartPolicy, Role, Signal, Stdin,
+    ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -123,6 +123,7 @@ fn live(script: &str) -> ExitCode {
         level: log::LevelFilter::Warn,
     });
     let pod = Pod {
+        name: None,
         containers: vec![Container {
             name: "sh".to_owned(),
             role: Role::Main,
@@ -167,6 +168,7 @@ fn live(script: &str) -> ExitCode {
         }],
         conduct: Conduct::Pod(pod.clone()),
         health: None,
+        serving: Serving::default(),
         subreaper: true,
         parent_death_signal: None,
         checks: Vec::new(),
@@ -174,7 +176,7 @@ fn live(script: &str) -> ExitCode {
     };
     let machine = Box::new(Buggy(lifecycle::Pod::new(&plan, &pod)));
     match (linux::become_subreaper(), Inbox::new(mask)) {
-        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None).0),
+        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
         _ => ExitCode::FAILURE,
     }
 }

@@ -5,8 +5,8 @@
 
 use super::{Invocation, LogSettings, VERSION, values};
 use crate::plan::{
-    Conduct, Environment, ExitCode, Identity, Mask, Passthrough, Placement, Plan, Program, Signal,
-    Stdin,
+    Conduct, Environment, ExitCode, Identity, Mask, Passthrough, Placement, Plan, Program, Serving,
+    Signal, Stdin,
 };
 use lexopt::{Arg, Error, Parser};
 use std::ffi::{CString, OsString};
@@ -145,6 +145,7 @@ pub(super) fn run(
             checks: Vec::new(),
             conduct: Conduct::Passthrough(conduct),
             health: None,
+            serving: Serving::default(),
             subreaper: particulars.subreaper,
             parent_death_signal: particulars.parent_death_signal,
             let_go: true,

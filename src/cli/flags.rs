@@ -179,6 +179,20 @@ pub static HEALTH: Flag = takes(
     "MONOPOD_HEALTH",
     "serve /livez, /readyz, /startupz and /healthz here (nowhere)",
 );
+/// `--control PATH`
+pub static CONTROL: Flag = takes(
+    "control",
+    "PATH",
+    "MONOPOD_CONTROL",
+    "socket for commands, or none (with --health: /run/monopod/control.sock)",
+);
+/// `--livez-includes WHAT`
+pub static LIVEZ_INCLUDES: Flag = takes(
+    "livez-includes",
+    "WHAT",
+    "MONOPOD_LIVEZ_INCLUDES",
+    "crash-loops[=N]: fail /livez while one rests after N (5) restarts",
+);
 /// `--log-level LEVEL`
 pub static LOG_LEVEL: Flag = takes(
     "log-level",
@@ -214,13 +228,33 @@ pub static PROBE_HEALTH: Flag = takes(
     "MONOPOD_HEALTH",
     "where the monopod to ask listens",
 );
+/// Where the control socket is unless somebody says otherwise.
+pub const CONTROL_PATH: &str = "/run/monopod/control.sock";
+/// `--control PATH` of `monopod status` and its like: the same variable, so that one setting tells both where to meet.
+pub static ASK_CONTROL: Flag = takes(
+    "control",
+    "PATH",
+    "MONOPOD_CONTROL",
+    "the socket of the monopod to ask (/run/monopod/control.sock)",
+);
+/// `-o FORMAT` of `monopod status`.
+pub static OUTPUT: Flag = Flag {
+    name: "output",
+    short: Some('o'),
+    placeholder: Some("FORMAT"),
+    help: "wide, json or yaml (a table)",
+    variable: None,
+    repeatable: false,
+};
+/// `-w` of `monopod status` and `monopod events`.
+pub static WATCH: Flag = asks("watch", 'w', "go on and tell what changes");
 /// `--help`
 pub static HELP: Flag = asks("help", 'h', "print this and leave");
 /// `--version`
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 21] = [
+pub static RUN: [&Flag; 23] = [
     &FILE,
     &POD,
     &INIT,
@@ -237,6 +271,8 @@ pub static RUN: [&Flag; 21] = [
     &REMAP_EXIT,
     &EXIT_CODE_FROM,
     &HEALTH,
+    &CONTROL,
+    &LIVEZ_INCLUDES,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &AS,
@@ -245,7 +281,7 @@ pub static RUN: [&Flag; 21] = [
 ];
 
 /// The flags of `monopod check`: those of a run, and its own in place of `--version`.
-pub static CHECK: [&Flag; 21] = {
+pub static CHECK: [&Flag; 23] = {
     let mut flags = RUN;
     flags[RUN.len() - 1] = &FORMAT;
     flags
@@ -253,6 +289,9 @@ pub static CHECK: [&Flag; 21] = {
 
 /// The flags of `monopod probe`, in the order of the help text.
 pub static PROBE: [&Flag; 3] = [&PROBE_HEALTH, &PROBE_TIMEOUT, &HELP];
+
+/// The flags of `monopod status` and its like, in the order of the help text.
+pub static ASK: [&Flag; 4] = [&ASK_CONTROL, &OUTPUT, &WATCH, &HELP];
 
 /// The flags of one grammar.
 pub type Table = &'static [&'static Flag];
@@ -302,7 +341,7 @@ mod tests {
 
     #[test]
     fn no_name_or_letter_is_taken_twice() {
-        for table in [&RUN[..], &CHECK[..], &PROBE[..]] {
+        for table in [&RUN[..], &CHECK[..], &PROBE[..], &ASK[..]] {
             for (i, flag) in table.iter().enumerate() {
                 for other in &table[..i] {
                     assert_ne!(flag.name, other.name);

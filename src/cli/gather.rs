@@ -18,6 +18,8 @@ pub(super) struct Gathered<'a> {
     pub words: Vec<OsString>,
     /// The first flag that asks for a text.
     pub asked: Option<&'static Flag>,
+    /// All flags without a value.
+    switched_on: Vec<&'static Flag>,
     /// All that is wrong so far, one line each.
     pub faults: Vec<String>,
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -43,6 +45,7 @@ pub(super) fn gather<'a>(
         given: Vec::new(),
         words: Vec::new(),
         asked: None,
+        switched_on: Vec::new(),
         faults: Vec::new(),
         env,
     };
@@ -85,7 +88,10 @@ pub(super) fn gather<'a>(
                 gathered.faults.push(format!("{shown} takes no value"));
             }
             Some(flag) => {
-                gathered.asked.get_or_insert(flag);
+                gathered.switched_on.push(flag);
+                if flag.name != flags::WATCH.name {
+                    gathered.asked.get_or_insert(flag);
+                }
             }
             None => gathered.unknown(&shown, table, &mut parser),
         }
@@ -111,6 +117,11 @@ impl Gathered<'_> {
     /// Whether this flag stood on the command line.
     pub fn has(&self, flag: &'static Flag) -> bool {
         self.given.iter().any(|(given, _)| given.name == flag.name)
+    }
+
+    /// Whether this flag, which takes no value, stood on the command line.
+    pub fn is_switched_on(&self, flag: &'static Flag) -> bool {
+        self.switched_on.iter().any(|on| on.name == flag.name)
     }
 
     /// The values of a flag that adds up, read one by one; the variable's if the flag was not given.

@@ -14,6 +14,7 @@
 
 mod catatonit;
 mod check;
+mod control;
 mod drop_in;
 mod dumb_init;
 mod env_file;
@@ -26,7 +27,7 @@ mod probe_flag;
 mod tini;
 mod values;
 
-use crate::plan::{ExitCode, HealthAddress, Plan};
+use crate::plan::{ControlRequest, ExitCode, HealthAddress, Plan};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -56,6 +57,8 @@ pub enum Invocation {
     },
     /// `monopod probe`: ask a running monopod.
     Probe(ProbeRequest),
+    /// `monopod status` and its like: ask a running monopod by its control socket.
+    Control(ControlRequest),
 }
 
 /// How to speak.

@@ -1,19 +1,19 @@
 //! The own form: `monopod [flags] [--] COMMAND...`.
 //!
 //! Every flag fills in one place of the plan and nothing else; what is wrong is collected and told at once. The
-//! subcommands `probe` and `check` are such only as the very first word, so `monopod -- probe` runs a program of that
+//! subcommands (`probe`, `check`, `status`, ...) are such only as the very first word, so `monopod -- probe` runs a program of that
 //! name.
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::values::Retries;
 use super::{
-    Invocation, LogSettings, Surroundings, VERSION, Voice, check, env_file, pod_form, probe,
-    probe_flag, values,
+    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, pod_form,
+    probe, probe_flag, values,
 };
 use crate::plan::{
-    Conduct, Container, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement, Plan, Pod,
-    Program, ProgramId, Restart, RestartPolicy, Role, Stdin,
+    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
+    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +28,9 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
     match words {
         [first, rest @ ..] if first == "probe" => return probe::parse(rest, surroundings),
         [first, rest @ ..] if first == "check" => return check::parse(rest, surroundings),
+        [first, rest @ ..] if control::is_verb(first) => {
+            return control::parse(first, rest, surroundings);
+        }
         _ => {}
     }
     let said = gather(words, &flags::RUN, Flags::First, surroundings.env);
@@ -139,6 +142,8 @@ Usage: monopod [flags] [--] COMMAND...
        monopod probe live|ready|startup [flags]
        monopod --as NAME [that program's options] COMMAND...
 
+To a running monopod, as the very first word:
+{}
 Flags end at the first word that is none. A flag beats its variable, and the last of several beats the others unless
 they add up; a variable for one that adds up holds one value a line.
 
@@ -147,8 +152,9 @@ DUR is 30s, 1m 30s, 500ms or a number of seconds. CMD is split into words as a s
 PROBE is http://HOST:PORT/PATH, https://..., tcp://HOST:PORT, grpc://HOST:PORT/SERVICE, :PORT/PATH or exec:CMD, with
 ,delay=0 ,period=10 ,timeout=1 ,failures=3 ,successes=1 behind it, in seconds and times.
 ADDR:PORT is :9110 or 9110 (every address), 127.0.0.1:9110, [::1]:9110 or localhost:9110.
-To run a program named probe or check, write monopod -- probe.
+To run a program named probe, check, status or the like, write monopod -- probe.
 ",
+        control::usage(),
         flags::describe(&flags::RUN)
     )
 }
@@ -205,15 +211,19 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         ..container(name, Role::Main, main)
     });
     let wishes = probe_flag::wishes(said, &[&flags::POST_START]);
-    // What asks or is told later needs the working directory and the descriptors long after the command was started.
-    let let_go = pre_stop.is_none() && wishes.first().is_none();
+    let is_bare = wishes.first().is_none();
     let mut checks = Vec::new();
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
+    let health = said.last(&flags::HEALTH, values::address);
+    let serving = serving(said, false, false);
+    // What asks, is told or is restarted later needs the working directory and the descriptors long after the start.
+    let let_go = pre_stop.is_none() && is_bare && serving.control.is_none();
     Plan {
         conduct: Conduct::Pod(Pod {
+            name: None,
             containers,
             grace,
             drain,
@@ -222,7 +232,8 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
             exit_code_from: None,
             remap_exit,
         }),
-        health: said.last(&flags::HEALTH, values::address),
+        health,
+        serving,
         subreaper: true,
         parent_death_signal: None,
         let_go,
@@ -274,6 +285,22 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
         working_dir: None,
         identity: Identity::default(),
         kept_output: false,
+    }
+}
+
+/// Where nothing is served, nobody misses the control socket: it would cost a command that needs no helper a process. With
+/// a port it is there if it can be had, and with a manifest it is `missed` if not.
+pub(super) fn serving(said: &mut Gathered, by_default: bool, missed: bool) -> Serving {
+    let control = match said.last(&flags::CONTROL, values::control_path) {
+        Some(asked) => asked.map(|path| Control { path, missed: true }),
+        None => by_default.then(|| Control {
+            path: flags::CONTROL_PATH.into(),
+            missed,
+        }),
+    };
+    Serving {
+        control,
+        crash_loops: said.last(&flags::LIVEZ_INCLUDES, values::livez_includes),
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn understand(
     let remap_exit = native::remap_exit(&mut said);
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
     let health = said.last(&flags::HEALTH, values::address);
+    let serving = native::serving(&mut said, true, true);
     // Looked at for their form only; what they override is not known yet.
     let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
     native::stop_times(&mut said, std::time::Duration::MAX);
@@ -55,6 +56,7 @@ pub(super) fn understand(
         surroundings,
     )?;
     let pod = &mut understood.pod;
+    pod.name = understood.name.clone();
     let dressed = wishes.dress(
         &mut pod.containers,
         &mut understood.programs,
@@ -83,6 +85,7 @@ pub(super) fn understand(
             checks: understood.checks,
             conduct: Conduct::Pod(understood.pod),
             health,
+            serving,
             subreaper: true,
             parent_death_signal: None,
             // Restarts and hooks need the working directory for as long as the pod lives.

@@ -4,12 +4,13 @@
 //! Nothing is looked up: no DNS, no service names, no paths.
 
 use super::Voice;
-use crate::plan::{ExitCode, HealthAddress, Signal};
+use crate::plan::{ExitCode, HealthAddress, Output, Signal};
 use log::LevelFilter;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A value in a message: in quotes, and with nothing in it that a terminal would obey.
@@ -72,6 +73,48 @@ pub(super) fn retries(value: &OsStr) -> Result<Retries, String> {
             quoted(value)
         )
     })
+}
+
+/// The path of a control socket; nothing for `none`.
+pub(super) fn control_path(value: &OsStr) -> Result<Option<PathBuf>, String> {
+    // sun_path of unix(7), with the zero at its end.
+    const LONGEST: usize = 107;
+    match value.len() {
+        0 => Err("a path is missing; write /run/monopod/control.sock, or none".to_owned()),
+        ..=LONGEST => Ok((value != "none").then(|| PathBuf::from(value))),
+        _ => Err(format!("the path of a socket has at most {LONGEST} bytes")),
+    }
+}
+
+/// `crash-loops`, or `crash-loops=7`: from how many restarts on.
+pub(super) fn livez_includes(value: &OsStr) -> Result<u32, String> {
+    /// The fifth restart rests for 160 s (kubelet-semantics E.3): whoever gets there does not mend by itself.
+    const RESTARTS: u32 = 5;
+    let text = text(value);
+    let count = match text.strip_prefix("crash-loops") {
+        Some("") => Some(RESTARTS),
+        Some(rest) => rest.strip_prefix('=').and_then(number),
+        None => None,
+    };
+    count.filter(|count| *count > 0).ok_or_else(|| {
+        format!(
+            "{} cannot be included; write crash-loops, or crash-loops=N with N from 1",
+            quoted(value)
+        )
+    })
+}
+
+/// `wide`, `json` or `yaml`.
+pub(super) fn output(value: &OsStr) -> Result<Output, String> {
+    match text(value) {
+        "wide" => Ok(Output::Wide),
+        "json" => Ok(Output::Json),
+        "yaml" => Ok(Output::Yaml),
+        _ => Err(format!(
+            "{} is not a format; write wide, json or yaml",
+            quoted(value)
+        )),
+    }
 }
 
 /// Digits only: `parse` of the standard library also takes a sign.

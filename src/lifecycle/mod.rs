@@ -76,7 +76,7 @@ impl Pod {
             anew: None,
             ending: None,
             verdict: Verdict::new(pod.readiness_gates.len()),
-            attendant: Attendant::new(plan.health.is_some() || !plan.checks.is_empty()),
+            attendant: Attendant::new(plan.is_served() || !plan.checks.is_empty()),
             signals: Signals::default(),
             to_restart: Vec::new(),
             deadline: pod.active_deadline.map(|span| Time::START.after(span)),

@@ -119,8 +119,6 @@ impl Stop {
         leftovers: &mut Leftovers,
         desk: &mut Desk,
     ) {
-        // Another cause that joined in this turn may have left the hook no time.
-        self.lapse(now, id, leftovers, desk);
         if let Stage::Hook(call) = &mut self.stage {
             // Looked at here and not when it lapses: joining another stop may have brought the end forward to now.
             let is_late = self.stop_by <= now;

@@ -14,6 +14,7 @@ use super::guests::Guests;
 use super::limits::Limits;
 use super::mark::Marks;
 use super::owners::Owners;
+use super::reception::Reception;
 use super::reopen::Reopening;
 use super::runs::{Exec, Runs};
 use super::said::Said;
@@ -23,8 +24,10 @@ use super::tty::Terminal;
 use super::{last_words, reap, wait};
 use crate::descriptors;
 use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
-use crate::net::{self, Link};
+use crate::net::control::Control;
+use crate::net::{self, Link, Served};
 use crate::plan::{CheckId, ExitCode, Plan};
+use crate::time::Time;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -45,14 +48,14 @@ pub struct Core<'a> {
     terminal: Terminal,
     clock: Clock,
     listener: Option<OwnedFd>,
+    control: Option<Control>,
+    pub(super) reception: Option<Reception>,
     /// More children have ended than one turn collects.
     more_ended: bool,
     /// The signals of this turn.
     records: Vec<Record>,
     /// The descriptors that were ready in this turn.
     ready: Vec<i32>,
-    /// The helper's questions of this turn.
-    questions: Vec<u32>,
     /// What the machine wants asked over the network, in this step.
     pub(super) asks: Vec<(AskId, CheckId)>,
     /// Helpers that hung up and could not be collected yet.
@@ -76,8 +79,13 @@ pub struct Helper {
 }
 
 impl<'a> Core<'a> {
-    /// A core that has not begun. `listener` is where the helper is to serve.
-    pub fn new(plan: &'a Plan, inbox: &'a Inbox, listener: Option<OwnedFd>) -> Core<'a> {
+    /// A core that has not begun. `listener` and `control` are where the helper is to serve.
+    pub fn new(
+        plan: &'a Plan,
+        inbox: &'a Inbox,
+        listener: Option<OwnedFd>,
+        control: Option<Control>,
+    ) -> Core<'a> {
         let own_pid = nix::unistd::getpid().as_raw();
         Core {
             plan,
@@ -94,10 +102,11 @@ impl<'a> Core<'a> {
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
+            control,
+            reception: plan.is_served().then(|| Reception::new(plan)),
             more_ended: false,
             records: Vec::new(),
             ready: Vec::new(),
-            questions: Vec::new(),
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
@@ -116,7 +125,13 @@ impl<'a> Core<'a> {
         let now = self.clock.now();
         loop {
             let mut news = Vec::new();
+            if let Some(reception) = &mut self.reception {
+                reception.hear(now, &facts);
+            }
             let actions = machine.step(now, &facts);
+            if let Some(reception) = &mut self.reception {
+                reception.act(now, &actions);
+            }
             if let Some(code) = self.perform_all(&actions, &mut news) {
                 self.end_helper();
                 return Some(code);
@@ -130,7 +145,7 @@ impl<'a> Core<'a> {
             facts = news;
         }
         self.runs.turn_over();
-        self.answer(machine);
+        self.answer(machine, now);
         None
     }
 
@@ -202,6 +217,9 @@ impl<'a> Core<'a> {
                 log::debug!("no termination message from {}: {error}", path.display());
                 None
             });
+            if let Some(reception) = &mut self.reception {
+                reception.last_words(container, message.as_deref());
+            }
             self.said.hear_message(container, message);
         }
     }
@@ -246,6 +264,7 @@ impl<'a> Core<'a> {
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
         own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
+        own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
         own.extend(self.terminal.descriptor());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
@@ -253,8 +272,13 @@ impl<'a> Core<'a> {
     }
 
     pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {
-        let listener = self.listener.as_ref().map(AsFd::as_fd);
-        let (pid, link) = net::fork_helper(listener, &self.plan.checks, self.own_pid)?;
+        let served = Served {
+            health: self.listener.as_ref().map(AsFd::as_fd),
+            control: self.control.as_ref().map(AsFd::as_fd),
+            plan: self.plan,
+            start: self.clock.wall_clock_at_start(),
+        };
+        let (pid, link) = net::fork_helper(served, self.own_pid)?;
         self.helper = Some(Helper { pid, link });
         Ok(())
     }
@@ -266,13 +290,18 @@ impl<'a> Core<'a> {
                 .extend(self.helper.take().map(|helper| helper.pid));
             self.dying.drain(..).for_each(net::end);
         }
+        if let Some(control) = &self.control {
+            control.remove();
+        }
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
         self.dying.retain(|pid| !net::collect(*pid));
         let Some(helper) = &self.helper else { return };
         let heard = helper.link.hear();
-        self.questions.extend(heard.questions);
+        if let Some(reception) = &mut self.reception {
+            reception.take(heard.questions, heard.orders, facts);
+        }
         let answered = heard.answered.into_iter();
         facts.extend(answered.map(|(ask, answer)| Fact::Answered(ask, answer)));
         if heard.lost {
@@ -280,7 +309,9 @@ impl<'a> Core<'a> {
                 .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
             self.dying_rest = FIRST_DYING_REST;
             self.helper = None;
-            self.questions.clear();
+            if let Some(reception) = &mut self.reception {
+                reception.forget();
+            }
             facts.push(Fact::HelperLost);
         }
     }
@@ -300,10 +331,9 @@ impl<'a> Core<'a> {
     }
 
     /// After the turn, so that the answer knows all that the turn brought.
-    fn answer(&mut self, machine: &dyn Machine) {
-        let Some(helper) = &self.helper else { return };
-        for number in self.questions.drain(..) {
-            helper.link.answer(number, machine.status());
+    fn answer(&mut self, machine: &dyn Machine, now: Time) {
+        if let (Some(helper), Some(reception)) = (&self.helper, &mut self.reception) {
+            reception.answer(&helper.link, now, &|| machine.pod_status());
         }
     }
 

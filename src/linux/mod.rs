@@ -18,6 +18,7 @@ mod musl;
 mod owners;
 mod perform;
 mod reap;
+mod reception;
 mod reopen;
 mod runs;
 mod said;
@@ -39,6 +40,7 @@ pub use stdin::read_to_end as read_stdin;
 use self::core::Core;
 use crate::lifecycle::Aftermath;
 use crate::machine::Machine;
+use crate::net::control::Control;
 use crate::plan::{Conduct, ExitCode, Plan, Signal};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
@@ -57,8 +59,9 @@ pub fn run(
     machine: Box<dyn Machine>,
     inbox: &Inbox,
     listener: Option<OwnedFd>,
+    control: Option<Control>,
 ) -> ExitCode {
-    let mut core = Core::new(plan, inbox, listener);
+    let mut core = Core::new(plan, inbox, listener, control);
     let mut machine = machine;
     let (mut first, mut had_bug) = (true, false);
     loop {

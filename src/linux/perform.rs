@@ -138,7 +138,11 @@ impl Core<'_> {
 
     fn say(&mut self, happening: &Happening) {
         self.said.note(happening);
-        words::say(happening, self.plan, self.said.about(happening, self.plan));
+        let said = self.said.about(happening, self.plan);
+        if let Some(reception) = &mut self.reception {
+            reception.note(happening, self.plan, said);
+        }
+        words::say(happening, self.plan, said);
     }
 
     /// The drop-in forms have no words of their own, as those that they stand in for.

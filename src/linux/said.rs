@@ -118,7 +118,7 @@ fn exit_code(failure: &Happening) -> Option<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{ExitMap, Passthrough, Signal, Target};
+    use crate::plan::{ExitMap, Passthrough, Serving, Signal, Target};
 
     fn plan() -> Plan {
         Plan {
@@ -135,6 +135,7 @@ mod tests {
                 remap_exit: ExitMap::default(),
             }),
             health: None,
+            serving: Serving::default(),
             subreaper: true,
             parent_death_signal: None,
             let_go: false,

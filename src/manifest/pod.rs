@@ -30,6 +30,7 @@ pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
     };
     let containers = containers(&spec, &says, around, making);
     Pod {
+        name: None,
         containers,
         grace: seconds(says.grace_seconds),
         drain: Duration::ZERO,

@@ -14,11 +14,14 @@
 
 use super::ask::PATIENCE;
 use super::message::{self, HEAD_LIMIT};
-use crate::machine::Status;
-use crate::report::health::{Inquiry, Page};
+use super::site::{Door, Site};
+use super::socket::Socket;
+use crate::machine::Command;
+use crate::report::route::{Page, Route, Wants};
+use crate::report::view::View;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// From the connection to the end of the head. A kubelet sends all in one packet; this is for a person with telnet.
@@ -39,7 +42,9 @@ const CHUNK: usize = 2 * 1024;
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
-    socket: TcpStream,
+    socket: Socket,
+    site: Rc<Site>,
+    door: Door,
     state: State,
     deadline: Instant,
 }
@@ -50,9 +55,9 @@ enum State {
         head: Vec<u8>,
     },
     Waiting {
-        inquiry: Inquiry,
+        route: Route,
         with_body: bool,
-        /// The first question to the core that was sent after this request had come.
+        /// The first round of questions to the core that began after this request had come; or the order.
         question: Option<u32>,
     },
     Writing {
@@ -68,13 +73,15 @@ enum State {
 impl Connection {
     /// A connection that was just accepted. What has come with it is read at once: an honest request is complete then,
     /// and no longer among those that are sent away when there are too many.
-    pub fn new(socket: TcpStream, now: Instant) -> Connection {
+    pub fn new(socket: Socket, site: Rc<Site>, door: Door, now: Instant) -> Connection {
         let mut connection = Connection {
             socket,
+            site,
+            door,
             state: State::Reading { head: Vec::new() },
             deadline: now + HEAD_TIME,
         };
-        match connection.socket.set_nonblocking(true) {
+        match connection.socket.never_block() {
             Ok(()) => connection.read_head(now),
             Err(_) => connection.state = State::Over,
         }
@@ -116,12 +123,39 @@ impl Connection {
         matches!(self.state, State::Draining { .. })
     }
 
-    /// Waits, and no question was sent since it does.
-    pub fn wants_question(&self) -> bool {
-        matches!(self.state, State::Waiting { question: None, .. })
+    /// Bytes of its answer that the client has not taken yet.
+    pub fn unsent(&self) -> usize {
+        match &self.state {
+            State::Writing { bytes, sent } => bytes.len() - sent,
+            _ => 0,
+        }
     }
 
-    /// The question that it waited for was sent with this number.
+    /// Waits to see something, and no round began since it does: what it wants.
+    pub fn wants_question(&self) -> Option<Wants> {
+        match &self.state {
+            State::Waiting {
+                route,
+                question: None,
+                ..
+            } => Some(route.wants()).filter(|wants| *wants != Wants::default()),
+            _ => None,
+        }
+    }
+
+    /// Waits for a command that was not handed over yet.
+    pub fn wants_order(&self) -> Option<Command> {
+        match self.state {
+            State::Waiting {
+                route: Route::Command(command),
+                question: None,
+                ..
+            } => Some(command),
+            _ => None,
+        }
+    }
+
+    /// The round or the order that it waited for was begun with this number.
     pub fn asked(&mut self, number: u32) {
         if let State::Waiting { question, .. } = &mut self.state
             && question.is_none()
@@ -130,21 +164,53 @@ impl Connection {
         }
     }
 
-    /// The question that it waits for, once it was sent.
-    pub fn awaits(&self) -> Option<u32> {
+    /// The round that it waits for, once that was begun, and what it wants of it.
+    pub fn awaits_round(&self) -> Option<(u32, Wants)> {
+        match &self.state {
+            State::Waiting {
+                route,
+                question: Some(number),
+                ..
+            } if self.awaits_order().is_none() => Some((*number, route.wants())),
+            _ => None,
+        }
+    }
+
+    /// The order that it waits for, once that was sent.
+    pub fn awaits_order(&self) -> Option<u32> {
         match self.state {
-            State::Waiting { question, .. } => question,
+            State::Waiting {
+                route: Route::Command(_),
+                question,
+                ..
+            } => question,
             _ => None,
         }
     }
 
     /// The core's answer, or that there was none. Nothing for a connection that does not wait.
-    pub fn answer(&mut self, status: Option<Status>, now: Instant) {
+    pub fn answer(&mut self, view: Option<&View>, now: Instant) {
         if let State::Waiting {
-            inquiry, with_body, ..
-        } = self.state
+            route, with_body, ..
+        } = &self.state
         {
-            self.respond(&inquiry.page(status), with_body, now);
+            let (page, with_body) = (self.site.page(route, view), *with_body);
+            self.respond(&page, with_body, now);
+        }
+    }
+
+    /// The core has heard the command.
+    pub fn obeyed(&mut self, now: Instant) {
+        if let State::Waiting { with_body, .. } = self.state {
+            self.respond(&self.site.done(), with_body, now);
+        }
+    }
+
+    /// There is no room for one more answer.
+    pub fn put_off(&mut self, now: Instant) {
+        if let State::Waiting { with_body, .. } = self.state {
+            let page = Page::refusal(503, "too many clients do not take their answers");
+            self.respond(&page, with_body, now);
         }
     }
 
@@ -189,14 +255,16 @@ impl Connection {
             Ok(0) => self.state = State::Over,
             Ok(length) => {
                 head.extend_from_slice(&chunk[..length]);
-                let Some(request) = message::read(head) else {
+                let (site, door) = (&self.site, self.door);
+                let understand = |method: &_, target: &_| site.understand(door, method, target);
+                let Some(request) = message::read(head, &understand) else {
                     return;
                 };
                 match request.subject {
                     Err(page) => self.respond(&page, request.with_body, now),
-                    Ok(inquiry) => {
+                    Ok(route) => {
                         self.state = State::Waiting {
-                            inquiry,
+                            route,
                             with_body: request.with_body,
                             question: None,
                         };
@@ -227,7 +295,7 @@ impl Connection {
                 if *sent < bytes.len() {
                     return;
                 }
-                self.state = match self.socket.shutdown(Shutdown::Write) {
+                self.state = match self.socket.end_writing() {
                     Ok(()) => State::Draining { left: DRAIN_LIMIT },
                     Err(_) => State::Over,
                 };
@@ -259,7 +327,8 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use crate::report::samples;
+    use std::net::{TcpListener, TcpStream};
 
     fn connected(sent: &[u8]) -> (TcpStream, Connection, Instant) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -269,7 +338,12 @@ mod tests {
         let (socket, _) = listener.accept().unwrap();
         // Bytes over the loopback are there when the write returns, unless they are held back to be sent together.
         let now = Instant::now();
-        (client, Connection::new(socket, now), now)
+        let site = Rc::new(Site {
+            frame: samples::frame(),
+            uid: 0,
+        });
+        let connection = Connection::new(Socket::Tcp(socket), site, Door::Health, now);
+        (client, connection, now)
     }
 
     const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\n\r\n";
@@ -289,7 +363,7 @@ mod tests {
     #[test]
     fn whoever_waits_is_told_after_the_patience_that_the_core_is_silent() {
         let (mut client, mut connection, start) = connected(REQUEST);
-        assert!(connection.is_waiting() && connection.wants_question());
+        assert!(connection.is_waiting() && connection.wants_question().is_some());
         assert_eq!(connection.poll().events, 0);
         connection.lapse(start + PATIENCE);
         assert!(connection.is_draining());
@@ -303,7 +377,7 @@ mod tests {
     #[test]
     fn a_client_that_goes_on_sending_is_heard_a_little_and_then_not() {
         let (mut client, mut connection, now) = connected(REQUEST);
-        connection.answer(Some(Status::default()), now);
+        connection.answer(Some(&samples::serving()), now);
         for _ in 0..DRAIN_LIMIT.div_ceil(CHUNK) {
             assert_eq!(connection.poll().events, libc::POLLIN);
             client.write_all(&[b'a'; CHUNK]).unwrap();
@@ -316,10 +390,10 @@ mod tests {
     #[test]
     fn a_question_belongs_to_those_who_waited_when_it_was_sent() {
         let (_client, mut connection, _) = connected(REQUEST);
-        assert_eq!(connection.awaits(), None);
+        assert_eq!(connection.awaits_round(), None);
         connection.asked(7);
         connection.asked(8);
-        assert_eq!(connection.awaits(), Some(7));
-        assert!(!connection.wants_question());
+        assert_eq!(connection.awaits_round(), Some((7, Wants::STATUS)));
+        assert_eq!(connection.wants_question(), None);
     }
 }

@@ -5,7 +5,7 @@
 //! 1. **Die with the core.** Until this holds, a core that dies leaves a helper behind that keeps the port.
 //! 2. **A session of its own**: nothing that is done to the terminal or to the core's process group reaches it.
 //! 3. **The root directory**: it pins no mount.
-//! 4. **Descriptors**: all but the listener (if any), its end of the line and stderr. Before anything that can take long, because
+//! 4. **Descriptors**: all but the listeners, its end of the line and stderr. Before anything that can take long, because
 //!    some of them are pipes whose other end somebody waits on.
 //! 5. **A name**, so that a person who reads `ps` is not left to guess.
 //! 6. **Groups, then user**: after the user is changed there is no right left to change the groups. Then every
@@ -18,7 +18,7 @@
 //!
 //! Every step but two may be refused (a uid without rights, a strict seccomp profile) and the helper serves all the same:
 //! a container without health endpoints is worse than a helper with a right too many. What was refused is returned, not
-//! hidden. The two are having a parent and having the descriptors, without which there is nothing to do.
+//! hidden. The two are having a parent and having those descriptors, without which there is nothing to do.
 //!
 //! No step needs /proc, memory of any size, or the file system.
 //!
@@ -70,31 +70,43 @@ impl fmt::Display for Jail {
     }
 }
 
+/// What the helper keeps of all that it was forked with; and stderr.
+pub struct Kept<'a> {
+    /// The line to the core.
+    pub line: OwnedFd,
+    /// The port, if there is one.
+    pub health: Option<BorrowedFd<'a>>,
+    /// The control socket, if there is one.
+    pub control: Option<BorrowedFd<'a>>,
+}
+
+/// The port and the control socket.
+pub type Listeners = [Option<OwnedFd>; 2];
+
 /// Why the helper cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// The core died before the helper was tied to it.
     Orphaned,
-    /// The listener or the line could not be kept.
+    /// A listener or the line could not be kept.
     Descriptors(Errno),
 }
 
 /// Shuts this process in. `core` is the pid of the parent; `descriptors` is how many may be open at once from now on.
-/// Gives back the listener, if there is one, and the line, which have new numbers.
+/// Gives back the line, the port and the control socket, which have new numbers.
 ///
 /// Only for a process that was forked for it and has one thread: all its other descriptors are closed under whoever
 /// holds them.
 pub fn enter(
     core: libc::pid_t,
-    listener: Option<BorrowedFd<'_>>,
-    line: OwnedFd,
+    kept: Kept<'_>,
     descriptors: u64,
-) -> Result<(Jail, Option<OwnedFd>, OwnedFd), Unfit> {
+) -> Result<(Jail, OwnedFd, Listeners), Unfit> {
     let mut jail = Jail::default();
     jail.note("dying with the core", die_with(core)?);
     jail.note("a session of its own", setsid());
     jail.note("the root directory", chdir("/"));
-    let (listener, line) = keep_only(&mut jail, listener, line).map_err(Unfit::Descriptors)?;
+    let (line, listeners) = keep_only(&mut jail, kept).map_err(Unfit::Descriptors)?;
     jail.note("its name", prctl::set_name(c"monopod-net"));
     drop_privileges(&mut jail);
     jail.note("dying with the core", die_with(core)?);
@@ -111,7 +123,7 @@ pub fn enter(
     jail.note("a limit on processes", limit(Resource::RLIMIT_NPROC, 0));
     wipe_environment();
     jail.note("not being dumpable", prctl::set_dumpable(false));
-    Ok((jail, listener, line))
+    Ok((jail, line, listeners))
 }
 
 /// Asks to be killed when the core dies. The core may have died just before, so its being there is looked at afterwards.
@@ -124,24 +136,26 @@ fn die_with(core: libc::pid_t) -> Result<Result<(), Errno>, Unfit> {
     }
 }
 
-/// Keeps the listener, if there is one, the line and stderr, and closes everything else.
+/// Keeps the listeners, the line and stderr, and closes everything else.
 ///
-/// Descriptors 0 and 1, and 2 if it was closed, become the listener once more, or a socket that was never connected. They
+/// Descriptors 0 and 1, and 2 if it was closed, become a listener once more, or a socket that was never connected. They
 /// must be taken by something, or the next client would become the one that log lines are written to, and there may be
 /// no /dev/null; to neither of the two anything can be written.
-fn keep_only(
-    jail: &mut Jail,
-    listener: Option<BorrowedFd<'_>>,
-    old_line: OwnedFd,
-) -> Result<(Option<OwnedFd>, OwnedFd), Errno> {
-    let listener = listener.map(duplicate_above_stderr).transpose()?;
-    let line = duplicate_above_stderr(old_line.as_fd())?;
-    let stopper = match &listener {
+fn keep_only(jail: &mut Jail, kept: Kept<'_>) -> Result<(OwnedFd, Listeners), Errno> {
+    let health = kept.health.map(duplicate_above_stderr).transpose()?;
+    let control = kept.control.map(duplicate_above_stderr).transpose()?;
+    let line = duplicate_above_stderr(kept.line.as_fd())?;
+    let stopper = match health.as_ref().or(control.as_ref()) {
         Some(listener) => duplicate_above_stderr(listener.as_fd())?,
         None => unconnected()?,
     };
     // Now, or it would be closed a second time when it goes out of scope; a debug build aborts at that.
-    drop(old_line);
+    drop(kept);
+    let all: Vec<i32> = [health.as_ref(), control.as_ref(), Some(&line)]
+        .into_iter()
+        .flatten()
+        .map(AsRawFd::as_raw_fd)
+        .collect();
     for number in 0..=2 {
         // SAFETY: asking for the flags of a descriptor touches no memory, and a number that is not open is an error.
         let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
@@ -152,10 +166,9 @@ fn keep_only(
         }
     }
     drop(stopper);
-    let kept = listener.iter().chain([&line]).map(AsRawFd::as_raw_fd);
-    let closed = descriptors::close_all_but(kept.collect());
+    let closed = descriptors::close_all_but(all);
     jail.note("closing inherited descriptors", closed);
-    Ok((listener, line))
+    Ok((line, [health, control]))
 }
 
 /// A socket that leads nowhere.

@@ -1,12 +1,13 @@
 //! The core's end of the line to the helper.
 //!
 //! Part of PID 1: it never blocks, allocates a handful of bytes at most and trusts nothing that it reads. The helper may
-//! have been taken over by whoever talks to it; the worst that it can do is ask for the status, and lie about
-//! its checks.
+//! have been taken over by whoever talks to it; the worst that it can say is what a person at
+//! the control socket may, and lies about its checks.
 
-use super::wire::{Answer, Question};
+use super::wire::Question;
+use super::wire::command::{HeardOrder, Order};
 use super::wire_checks::{Answered, Asks};
-use crate::machine::{self, AskId, Status};
+use crate::machine::{Answer, AskId};
 use crate::plan::CheckId;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
@@ -16,8 +17,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// keep the core from its other work, and what is left over is heard in the next turn.
 const MESSAGES_PER_CALL: usize = 64;
 
-/// The longest message from the helper.
-const LONGEST: usize = Answered::SIZE;
+/// No message from a helper is longer.
+const LONGEST: usize = 16;
 
 /// The core's end.
 #[derive(Debug)]
@@ -28,10 +29,12 @@ pub struct Link {
 /// What was to be heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// The numbers of the questions; answer each with [`Link::answer`].
-    pub questions: Vec<u32>,
+    /// Questions; each is answered by [`tell`](super::tell::tell).
+    pub questions: Vec<Question>,
+    /// Commands; each is confirmed by [`Link::confirm`].
+    pub orders: Vec<Order>,
     /// What came of checks. Asks that nobody made, or a second answer to one, may be among them.
-    pub answered: Vec<(AskId, machine::Answer)>,
+    pub answered: Vec<(AskId, Answer)>,
     /// The helper has hung up; [collect](super::collect) it and drop the link.
     pub lost: bool,
 }
@@ -53,7 +56,7 @@ impl Link {
     /// An empty message cannot be told from the end of the line, so a helper that sends one is given up: ours does not.
     pub fn hear(&self) -> Heard {
         let mut heard = Heard::default();
-        // One byte more than the longest, so that a longer message is not cut down to a valid one.
+        // One byte more than any message, so that a longer one is not cut down to a valid one.
         let mut bytes = [0; LONGEST + 1];
         for _ in 0..MESSAGES_PER_CALL {
             match recv(self.fd.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
@@ -63,11 +66,12 @@ impl Link {
                 }
                 Ok(length) => {
                     let message = &bytes[..length];
-                    if let Some(question) = Question::from_bytes(message) {
-                        heard.questions.push(question.number);
-                    } else if let Some(answered) = Answered::from_bytes(message) {
-                        heard.answered.push((answered.ask, answered.answer));
-                    }
+                    heard.questions.extend(Question::from_bytes(message));
+                    heard.orders.extend(Order::from_bytes(message));
+                    let answered = Answered::from_bytes(message);
+                    heard
+                        .answered
+                        .extend(answered.map(|it| (it.ask, it.answer)));
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => break,
                 // ECONNRESET when the helper died with our answer unread. Whatever else it is, the line is of no use.
@@ -80,12 +84,9 @@ impl Link {
         heard
     }
 
-    /// Answers a question with the status of this moment.
-    ///
-    /// An answer that cannot be sent at once is dropped. That is right: the helper waits for an answer only so long,
-    /// then says 503 by itself and asks again, while a core that waited for its helper could be stopped by it.
-    pub fn answer(&self, number: u32, status: Status) {
-        let _ = self.send(&Answer { number, status }.to_bytes());
+    /// Says that the machine has heard the order with this number.
+    pub fn confirm(&self, number: u32) {
+        self.send(&HeardOrder { number }.to_bytes());
     }
 
     /// Has these checks asked. Gives back those that the line could not take at once: they will not be asked.
@@ -93,7 +94,7 @@ impl Link {
         let mut left = asks;
         while !left.is_empty() {
             let (now, later) = left.split_at(left.len().min(Asks::MOST));
-            if self.send(&Asks::to_bytes(now)).is_err() {
+            if !self.send(&Asks::to_bytes(now)) {
                 break;
             }
             left = later;
@@ -101,12 +102,10 @@ impl Link {
         left
     }
 
-    fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
-        send(
-            self.fd.as_raw_fd(),
-            bytes,
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
-        )
+    /// Sends a message if that can be done at once, and says whether it could.
+    pub fn send(&self, message: &[u8]) -> bool {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.fd.as_raw_fd(), message, flags).is_ok()
     }
 }
 
@@ -119,26 +118,40 @@ impl AsFd for Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{self, Command};
+    use crate::report::route::Wants;
+
+    const QUESTION: Question = Question {
+        number: 9,
+        part: Wants::STATUS,
+        from: 0,
+    };
 
     fn say(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
         send(fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)
     }
 
     #[test]
-    fn questions_come_through_and_anything_else_is_nothing() {
+    fn questions_and_orders_come_through_and_anything_else_is_nothing() {
         let (link, helper) = pair().unwrap();
         assert_eq!(link.hear(), Heard::default());
+        let order = Order {
+            number: 3,
+            command: Command::Stop,
+        };
         say(&helper, b"?").unwrap();
-        say(&helper, b"?1234567890").unwrap();
-        say(&helper, &Question { number: 9 }.to_bytes()).unwrap();
+        say(&helper, b"?12345678901234567890").unwrap();
+        say(&helper, &QUESTION.to_bytes()).unwrap();
+        say(&helper, &order.to_bytes()).unwrap();
         let heard = link.hear();
-        assert_eq!((heard.questions, heard.lost), (vec![9], false));
+        assert_eq!(heard.questions, [QUESTION]);
+        assert_eq!((heard.orders, heard.lost), (vec![order], false));
     }
 
     #[test]
     fn a_mad_helper_is_heard_only_a_little_at_a_time() {
         let (link, helper) = pair().unwrap();
-        while say(&helper, &Question { number: 1 }.to_bytes()).is_ok() {}
+        while say(&helper, &QUESTION.to_bytes()).is_ok() {}
         assert_eq!(link.hear().questions.len(), MESSAGES_PER_CALL);
     }
 
@@ -153,11 +166,11 @@ mod tests {
             },
         };
         say(&helper, &answered.to_bytes()).unwrap();
-        say(&helper, &Question { number: 9 }.to_bytes()).unwrap();
+        say(&helper, &QUESTION.to_bytes()).unwrap();
         say(&helper, b"=a lie about").unwrap();
         let heard = link.hear();
         assert_eq!(heard.answered, [(AskId(7), answered.answer)]);
-        assert_eq!((heard.questions, heard.lost), (vec![9], false));
+        assert_eq!((heard.questions, heard.lost), (vec![QUESTION], false));
     }
 
     #[test]
@@ -180,17 +193,18 @@ mod tests {
         let (link, _helper) = pair().unwrap();
         // More than any socket buffer holds: this test ends, or the core would hang.
         for number in 0..100_000 {
-            link.answer(number, Status::default());
+            link.confirm(number);
         }
+        assert!(!link.send(b"!"));
     }
 
     #[test]
     fn a_helper_that_hung_up_is_lost_even_with_an_answer_unread() {
         let (link, helper) = pair().unwrap();
-        link.answer(1, Status::default());
+        link.confirm(1);
         drop(helper);
         assert!(link.hear().lost);
         assert!(link.hear().lost);
-        link.answer(2, Status::default());
+        link.confirm(2);
     }
 }

@@ -1,13 +1,13 @@
 //! HTTP as bytes: the head of a request in, a whole response out. Pure; no socket is touched.
 //!
 //! httparse reads, tiny_http's types print. Of a request only the first line means anything here. Its headers must be
-//! well formed and few and are then forgotten: every response is the same plain text, in one piece, and the connection
+//! well formed and few and are then forgotten: every response is one piece, and the connection
 //! closes after it. So there is no length to believe, no chunk to decode and nothing to smuggle.
 //!
 //! What surprised us: tiny_http leaves out any header named `Connection`, so it is put in by hand. Without it an HTTP/1.1
 //! client may keep the connection for its next request and loses that one.
 
-use crate::report::health::{Inquiry, Page, understand};
+use crate::report::route::{Page, Route};
 use httparse::Error;
 use tiny_http::{HTTPVersion, Header, Method, Response, StatusCode};
 
@@ -22,21 +22,24 @@ const HEADERS_LIMIT: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     /// What is asked, or the page that answers it without asking the core.
-    pub subject: Result<Inquiry, Page>,
+    pub subject: Result<Route, Page>,
     /// False for HEAD.
     pub with_body: bool,
 }
+
+/// What a method and a target ask for.
+pub type Understand<'a> = dyn Fn(&Method, &str) -> Result<Route, Page> + 'a;
 
 /// Reads a head from what has come so far; nothing if more must come.
 ///
 /// A client that speaks something else (TLS, HTTP/2, noise) gets an answer in plain HTTP all the same: many programs
 /// recognise just that and can then tell their user what is wrong.
-pub fn read(bytes: &[u8]) -> Option<Request> {
+pub fn read(bytes: &[u8], understand: &Understand) -> Option<Request> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_LIMIT];
     let mut request = httparse::Request::new(&mut headers);
     let refusal = match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => match (request.method, request.path) {
-            (Some(method), Some(target)) => return Some(interpret(method, target)),
+            (Some(method), Some(target)) => return Some(interpret(method, target, understand)),
             _ => Page::refusal(400, "bad request: no method or no path"),
         },
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_LIMIT => return None,
@@ -55,7 +58,7 @@ pub fn read(bytes: &[u8]) -> Option<Request> {
     })
 }
 
-fn interpret(method: &str, target: &str) -> Request {
+fn interpret(method: &str, target: &str, understand: &Understand) -> Request {
     match method.parse::<Method>() {
         Ok(method) => Request {
             subject: understand(&method, target),
@@ -72,7 +75,7 @@ fn interpret(method: &str, target: &str) -> Request {
 pub fn print(page: &Page, with_body: bool) -> Vec<u8> {
     let headers = [
         Some(("Server", "monopod")),
-        Some(("Content-Type", "text/plain; charset=utf-8")),
+        Some(("Content-Type", page.kind)),
         Some(("X-Content-Type-Options", "nosniff")),
         Some(("Cache-Control", "no-store")),
         page.allow.map(|methods| ("Allow", methods)),
@@ -97,10 +100,23 @@ pub fn print(page: &Page, with_body: bool) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::route::understand;
+    use crate::report::samples;
+
+    fn read_as_health(head: &[u8]) -> Option<Request> {
+        let frame = samples::frame();
+        read(head, &|method, target| {
+            understand(method, target, &frame, false)
+        })
+    }
 
     fn code(head: &[u8]) -> Option<u16> {
-        read(head).map(|request| match request.subject {
-            Ok(inquiry) => inquiry.page(Some(Default::default())).code,
+        let gauges = &Default::default;
+        read_as_health(head).map(|request| match request.subject {
+            Ok(route) => {
+                let page = route.page(&samples::frame(), Some(&samples::serving()), gauges);
+                page.code
+            }
             Err(page) => page.code,
         })
     }
@@ -112,7 +128,7 @@ mod tests {
             Accept: */*\r\nConnection: close\r\n\r\n";
         assert_eq!(code(head), Some(200));
         for cut in 0..head.len() {
-            assert_eq!(read(&head[..cut]), None, "cut at {cut}");
+            assert_eq!(read_as_health(&head[..cut]), None, "cut at {cut}");
         }
     }
 
@@ -163,9 +179,8 @@ mod tests {
     #[test]
     fn a_response_is_complete_and_says_that_the_connection_closes() {
         let page = Page {
-            code: 405,
-            body: "use GET\n".into(),
             allow: Some("GET, HEAD"),
+            ..Page::refusal(405, "use GET")
         };
         let text = String::from_utf8(print(&page, true)).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();

@@ -4,10 +4,10 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | [`listen`], [`link`], this file's [`fork_helper`] and [`collect`] | open the port, read a few bytes at a time, never block |
-//! | the helper | `jail`, `server`, `connection`, `ask`, `message`, [`probes`] | read what strangers send, die at any moment |
+//! | the core (PID 1) | [`listen`], [`control`], [`link`], [`tell`], this file's [`fork_helper`] and [`collect`] | open the port and the socket, read sixteen bytes at a time, never block |
+//! | the helper | `jail`, `server`, `site`, `connection`, `socket`, `ask`, `message`, `cgroup`, [`probes`] | read what strangers send, die at any moment |
 //! | both | [`wire`], [`wire_checks`] | turn messages into bytes and back |
-//! | `monopod probe` | [`probe`] | block, with a deadline |
+//! | `monopod probe`, `status`, ... | [`probe`], [`client`] | block, with a deadline |
 //!
 //! The helper is forked, not executed: it needs no file, and starts in the time of a fork. It holds nothing that the core
 //! needs, so its death is a matter of milliseconds.
@@ -18,7 +18,10 @@
 //! container. The price is that its death is not signalled; the end of the line tells it.
 
 mod ask;
+mod cgroup;
+pub mod client;
 mod connection;
+pub mod control;
 mod jail;
 pub mod link;
 pub mod listen;
@@ -26,6 +29,9 @@ mod message;
 pub mod probe;
 pub mod probes;
 mod server;
+mod site;
+mod socket;
+pub mod tell;
 pub mod wire;
 pub mod wire_checks;
 
@@ -34,10 +40,14 @@ mod tests;
 
 pub use link::Link;
 
-use crate::plan::Check;
+use crate::plan::Plan;
+use crate::report::view::Frame;
 use nix::errno::Errno;
+use server::Doors;
+use site::Site;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::SystemTime;
 
 /// The exit code of a helper that could not even begin.
 const UNFIT: u8 = 1;
@@ -48,23 +58,32 @@ const PANICKED: u8 = 101;
 const END_REST_MS: libc::c_int = 1;
 const END_TRIES: u32 = 200;
 
-/// Forks a helper that serves on `listener`, if there is one, and asks `checks` when told to. Gives its pid and the
-/// core's end of the line. `core` is the caller's own pid, as its children see it.
+/// What a helper is forked for. It takes copies.
+#[derive(Clone, Copy)]
+pub struct Served<'a> {
+    /// The port, if there is one.
+    pub health: Option<BorrowedFd<'a>>,
+    /// The control socket, if there is one.
+    pub control: Option<BorrowedFd<'a>>,
+    /// Whose life is shown.
+    pub plan: &'a Plan,
+    /// The wall clock when it began.
+    pub start: SystemTime,
+}
+
+/// Forks a helper that serves where there is a door, and asks checks when told to. Gives its pid and the core's end. `core` is the caller's own pid, as
+/// its children see it.
 ///
 /// The caller must have one thread, or the new process may find the allocator locked for ever, and should have all
 /// signals blocked, which the helper inherits and keeps: nothing but SIGKILL ends it.
-pub fn fork_helper(
-    listener: Option<BorrowedFd<'_>>,
-    checks: &[Check],
-    core: libc::pid_t,
-) -> Result<(libc::pid_t, Link), Errno> {
-    fork_limited(listener, checks, core, server::descriptors(checks.len()))
+pub fn fork_helper(served: Served<'_>, core: libc::pid_t) -> Result<(libc::pid_t, Link), Errno> {
+    let descriptors = server::descriptors(served.plan.checks.len());
+    fork_limited(served, core, descriptors)
 }
 
 /// As [`fork_helper`], for a helper that may have this many descriptors open.
 fn fork_limited(
-    listener: Option<BorrowedFd<'_>>,
-    checks: &[Check],
+    served: Served<'_>,
     core: libc::pid_t,
     descriptors: u64,
 ) -> Result<(libc::pid_t, Link), Errno> {
@@ -80,9 +99,7 @@ fn fork_limited(
         0 => {
             // Or the helper would hold the core's end too and never see the line end.
             drop(link);
-            let code = catch_unwind(AssertUnwindSafe(|| {
-                run(core, listener, line, checks, descriptors)
-            }));
+            let code = catch_unwind(AssertUnwindSafe(|| run(core, served, line, descriptors)));
             // SAFETY: ends the process at once. The core's exit handlers and destructors are not ours to run.
             unsafe { libc::_exit(code.unwrap_or(PANICKED).into()) }
         }
@@ -91,21 +108,24 @@ fn fork_limited(
 }
 
 /// The helper's main.
-fn run(
-    core: libc::pid_t,
-    listener: Option<BorrowedFd<'_>>,
-    line: OwnedFd,
-    checks: &[Check],
-    descriptors: u64,
-) -> u8 {
+fn run(core: libc::pid_t, served: Served<'_>, line: OwnedFd, descriptors: u64) -> u8 {
     // The standard hook prints to stderr and waits for its reader; the log does not.
     std::panic::set_hook(Box::new(|panic| {
         log::error!("a bug in monopod's network helper, which is started again: {panic}");
     }));
-    match jail::enter(core, listener, line, descriptors) {
-        Ok((jail, listener, line)) => {
+    let site = Site {
+        frame: Frame::new(served.plan, served.start),
+        uid: nix::unistd::geteuid().as_raw(),
+    };
+    let kept = jail::Kept {
+        line,
+        health: served.health,
+        control: served.control,
+    };
+    match jail::enter(core, kept, descriptors) {
+        Ok((jail, line, [health, control])) => {
             log::debug!("network helper: {jail}");
-            server::serve(listener, line, checks)
+            server::serve(Doors { health, control }, line, site, &served.plan.checks)
         }
         Err(jail::Unfit::Orphaned) => UNFIT,
         Err(jail::Unfit::Descriptors(errno)) => {

@@ -8,6 +8,7 @@
 //! it is turned into the loopback address that was meant.
 
 use crate::plan::HealthAddress;
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ pub fn probe(at: HealthAddress, path: &str, timeout: Duration) -> Result<Probed,
                     .map_err(|error| {
                         format!("{address} did not answer: {}", describe(&error, timeout))
                     })
-                    .and_then(|bytes| understand(&bytes, address));
+                    .and_then(|bytes| understand(&bytes, &address));
             }
             // The first address is the likelier one, so its error is the one to tell.
             Err(error) if failure.is_empty() => {
@@ -124,7 +125,8 @@ fn describe(error: &io::Error, timeout: Duration) -> String {
     }
 }
 
-fn understand(bytes: &[u8], address: SocketAddr) -> Result<Probed, String> {
+/// An answer, whole. `from` is who gave it, for messages.
+pub(super) fn understand(bytes: &[u8], from: &dyn Display) -> Result<Probed, String> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_LIMIT];
     let mut response = httparse::Response::new(&mut headers);
     match (response.parse(bytes), response.code) {
@@ -132,8 +134,8 @@ fn understand(bytes: &[u8], address: SocketAddr) -> Result<Probed, String> {
             code,
             body: String::from_utf8_lossy(&bytes[head..]).into_owned(),
         }),
-        _ if bytes.is_empty() => Err(format!("{address} hung up without an answer")),
-        _ => Err(format!("what {address} answered is not HTTP")),
+        _ if bytes.is_empty() => Err(format!("{from} hung up without an answer")),
+        _ => Err(format!("what {from} answered is not HTTP")),
     }
 }
 

@@ -11,16 +11,24 @@
 //! readable at once again. A loop that only logs this turns at full speed; one that ends leaves a deaf port.
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
-use super::ask::{Asker, CoreGone, Heard, covers};
+use super::ask::{Asker, CoreGone, News, covers};
 use super::connection::Connection;
+use super::control;
 use super::probes::{ATTEMPTS, Probes};
+use super::site::{Door, Site};
+use super::socket::Socket;
 use super::wire_checks::Answered;
 use crate::plan::Check;
+use crate::report::route::Wants;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The most connections at a time. A pod has a kubelet, a load balancer or two and a person; the rest is for those who
@@ -35,6 +43,10 @@ pub fn descriptors(checks: usize) -> u64 {
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// Bytes of answers that clients have not taken. The socket's own buffer takes what an honest client is sent; this is for
+/// those who ask for the longest pages and do not read them.
+const UNSENT_LIMIT: usize = 8 << 20;
+
 /// How long no client is accepted when the kernel refused one for want of descriptors or memory. Long enough not to
 /// spin, short enough for a probe that waits for a second.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -44,11 +56,51 @@ const CORE_GONE: u8 = 0;
 /// The listener or the poll failed in a way that will not pass; the core forks another helper.
 const BROKEN: u8 = 1;
 
-/// Serves, where there is a listener, and asks the checks that the core wants asked, until the core hangs up. Says with
-/// which code to exit. Blocks, and is meant for a process of its own.
-pub fn serve(listener: Option<OwnedFd>, line: OwnedFd, checks: &[Check]) -> u8 {
+/// Where clients come in.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// The port.
+    pub health: Option<OwnedFd>,
+    /// The control socket.
+    pub control: Option<OwnedFd>,
+}
+
+enum Listener {
+    Health(TcpListener),
+    Control(UnixListener),
+}
+
+impl Listener {
+    fn fd(&self) -> i32 {
+        match self {
+            Listener::Health(listener) => listener.as_raw_fd(),
+            Listener::Control(listener) => listener.as_raw_fd(),
+        }
+    }
+
+    fn accept(&self) -> io::Result<(Socket, Door)> {
+        match self {
+            Listener::Health(listener) => {
+                let (socket, _) = listener.accept()?;
+                Ok((Socket::Tcp(socket), Door::Health))
+            }
+            Listener::Control(listener) => {
+                let (socket, _) = listener.accept()?;
+                let uid = control::uid_of(&socket);
+                Ok((Socket::Unix(socket), Door::Control(uid)))
+            }
+        }
+    }
+}
+
+/// Serves, where there is a door, and asks the checks that the core wants asked, until the core hangs up. Says with which
+/// code to exit. Blocks, and is meant for a process of its own.
+pub fn serve(doors: Doors, line: OwnedFd, site: Site, checks: &[Check]) -> u8 {
+    let health = doors.health.map(|fd| Listener::Health(fd.into()));
+    let control = doors.control.map(|fd| Listener::Control(fd.into()));
     let mut server = Server {
-        listener: listener.map(TcpListener::from),
+        listeners: health.into_iter().chain(control).collect(),
+        site: Rc::new(site),
         asker: Asker::new(line),
         probes: Probes::new(checks),
         connections: Vec::new(),
@@ -68,14 +120,15 @@ pub fn serve(listener: Option<OwnedFd>, line: OwnedFd, checks: &[Check]) -> u8 {
 }
 
 struct Server<'a> {
-    listener: Option<TcpListener>,
+    listeners: Vec<Listener>,
+    site: Rc<Site>,
     asker: Asker,
     probes: Probes<'a>,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// Until when nobody is accepted.
     accept_again: Option<Instant>,
-    /// The line, the listener, the connections in their order, then what the probes wait for. Kept so that its memory is.
+    /// The line, the listeners, the connections in their order, then what the probes wait for. Kept so that its memory is.
     polled: Vec<libc::pollfd>,
 }
 
@@ -95,14 +148,15 @@ impl Server<'_> {
     fn turn(&mut self) -> Result<(), End> {
         self.poll().map_err(End::Broken)?;
         let now = Instant::now();
+        let before = 1 + self.listeners.len();
         // Before the line is heard, as new asks would shift what was polled.
-        let of_probes = &self.polled[2 + self.connections.len()..];
+        let of_probes = &self.polled[before + self.connections.len()..];
         self.probes.advance(of_probes, now);
         // Answers before deadlines: an answer that has come in time counts, also when we were kept from reading it.
         if self.polled[0].revents != 0 {
             self.hear(now)?;
         }
-        for (connection, polled) in self.connections.iter_mut().zip(&self.polled[2..]) {
+        for (connection, polled) in self.connections.iter_mut().zip(&self.polled[before..]) {
             if polled.revents != 0 {
                 connection.advance(polled.revents, now);
             }
@@ -112,8 +166,10 @@ impl Server<'_> {
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept_again = None;
         }
-        if self.polled[1].revents != 0 {
-            self.accept(now).map_err(End::Broken)?;
+        for place in 0..self.listeners.len() {
+            if self.polled[1 + place].revents != 0 {
+                self.accept(place, now).map_err(End::Broken)?;
+            }
         }
         self.ask(now);
         self.tell();
@@ -121,21 +177,20 @@ impl Server<'_> {
     }
 
     fn poll(&mut self) -> io::Result<()> {
-        let listener = match &self.listener {
-            Some(listener) if self.may_accept() => listener.as_raw_fd(),
-            _ => -1, // which poll passes over
-        };
-        let line_events = match self.probes.has_answers() {
-            true => libc::POLLIN | libc::POLLOUT,
-            false => libc::POLLIN,
-        };
+        let may_accept = self.may_accept();
         self.polled.clear();
-        for (fd, events) in [(self.asker.fd(), line_events), (listener, libc::POLLIN)] {
-            self.polled.push(libc::pollfd {
-                fd,
-                events,
-                revents: 0,
-            });
+        let listeners = self.listeners.iter().map(|listener| match may_accept {
+            true => listener.fd(),
+            false => -1, // which poll passes over
+        });
+        let to_read = [self.asker.fd()].into_iter().chain(listeners);
+        self.polled.extend(to_read.map(|fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        }));
+        if self.probes.has_answers() {
+            self.polled[0].events |= libc::POLLOUT;
         }
         self.polled
             .extend(self.connections.iter().map(Connection::poll));
@@ -162,28 +217,26 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Gives every answer that has come to all who may have it, and the probes what is to be asked.
+    /// Gives what has come to all who may have it.
     fn hear(&mut self, now: Instant) -> Result<(), End> {
-        while let Some(heard) = self.asker.hear()? {
-            let answer = match heard {
-                Heard::Status(answer) => answer,
-                Heard::Asks(asks) => {
+        loop {
+            match self.asker.hear()? {
+                News::Nothing => return Ok(()),
+                News::NotYet => {}
+                News::Part => self.answer(now),
+                News::Asks(asks) => {
                     for (ask, check) in asks {
                         self.probes.ask(ask, check, now);
                     }
-                    continue;
                 }
-            };
-            for connection in &mut self.connections {
-                if connection
-                    .awaits()
-                    .is_some_and(|wanted| covers(answer.number, wanted))
-                {
-                    connection.answer(Some(answer.status), now);
+                News::Obeyed(number) => {
+                    let awaits = |other: &&mut Connection| other.awaits_order() == Some(number);
+                    if let Some(connection) = self.connections.iter_mut().find(awaits) {
+                        connection.obeyed(now);
+                    }
                 }
             }
         }
-        Ok(())
     }
 
     /// Tells the core what came of checks, as far as the line takes it.
@@ -195,13 +248,46 @@ impl Server<'_> {
         }
     }
 
-    /// Asks the core for all who wait and were not asked for.
+    fn answer(&mut self, now: Instant) {
+        let Some((round, parts, view)) = self.asker.seen() else {
+            return;
+        };
+        let mut unsent: usize = self.connections.iter().map(Connection::unsent).sum();
+        for connection in &mut self.connections {
+            match connection.awaits_round() {
+                Some((wanted, wants)) if covers(round, wanted) && parts.covers(wants) => {
+                    // A kubelet's answer is small and always finds room.
+                    match unsent > UNSENT_LIMIT && wants != Wants::STATUS {
+                        true => connection.put_off(now),
+                        false => connection.answer(Some(view), now),
+                    }
+                    unsent += connection.unsent();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins a round for all who wait and were not asked for, and hands on what was commanded.
     fn ask(&mut self, now: Instant) {
-        if self.connections.iter().any(Connection::wants_question)
-            && let Some(number) = self.asker.ask(now)
-        {
-            for connection in &mut self.connections {
+        for connection in &mut self.connections {
+            if let Some(command) = connection.wants_order()
+                && let Some(number) = self.asker.order(command)
+            {
                 connection.asked(number);
+            }
+        }
+        let wants = |connection: &Connection| connection.wants_question();
+        let all = self.connections.iter().filter_map(wants);
+        let all = all.fold(Wants::default(), Wants::and);
+        if all == Wants::default() {
+            return;
+        }
+        if let Some(number) = self.asker.ask(now, all) {
+            for connection in &mut self.connections {
+                if connection.wants_question().is_some() {
+                    connection.asked(number);
+                }
             }
         }
     }
@@ -211,17 +297,17 @@ impl Server<'_> {
             && (self.connections.len() < CONNECTIONS || self.dispensable().is_some())
     }
 
-    fn accept(&mut self, now: Instant) -> io::Result<()> {
+    fn accept(&mut self, place: usize, now: Instant) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listener.as_ref().filter(|_| self.may_accept()) else {
+            if !self.may_accept() {
                 return Ok(());
-            };
-            match listener.accept() {
-                Ok((socket, _)) => {
+            }
+            match self.listeners[place].accept() {
+                Ok((socket, door)) => {
                     if self.connections.len() >= CONNECTIONS {
                         self.evict();
                     }
-                    let connection = Connection::new(socket, now);
+                    let connection = Connection::new(socket, self.site.clone(), door, now);
                     if !connection.is_over() {
                         self.connections.push(connection);
                     }

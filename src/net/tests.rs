@@ -3,9 +3,15 @@
 //! A test runner has many threads, and a fork of it by a bare clone could find the allocator locked. So each of these
 //! tests starts the test program once more for itself alone, and forks there.
 
-use super::{Link, collect, fork_helper, fork_limited, listen::listen};
-use crate::machine::{Answer, AskId, Cause, Outcome, Status};
+use super::site::Site;
+use super::tell::{Known, tell};
+use super::wire::Question;
+use super::{Link, Served, collect, fork_helper, fork_limited, listen::listen};
+use crate::machine::{Answer, AskId, Cause, Outcome};
 use crate::plan::{Asker, Check, CheckId, HealthAddress, HttpGet, NetworkQuestion};
+use crate::report::chronicle::Chronicle;
+use crate::report::samples;
+use crate::report::view::View;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::fs;
@@ -18,13 +24,23 @@ use std::time::{Duration, Instant};
 /// Longer than anything here should take on a busy machine; nothing waits for it to pass.
 pub const A_WHILE: Duration = Duration::from_secs(3);
 
-pub const SERVING: Status = Status {
-    steps: 2,
-    steps_done: 2,
-    started: true,
-    running: true,
-    stopping: false,
-};
+/// The sample's site, for whoever runs the tests.
+pub fn site() -> Site {
+    Site {
+        frame: samples::frame(),
+        uid: nix::unistd::geteuid().as_raw(),
+    }
+}
+
+/// Answers as a core does whose pod looks so.
+pub fn answer(link: &Link, question: Question, view: &View) {
+    let known = Known {
+        now: view.now.0,
+        status: &|| view.status.clone(),
+        chronicle: &Chronicle::new(&samples::pod()),
+    };
+    tell(link, question, &known);
+}
 
 /// A listener on a free port of the loopback, and its address.
 pub fn open_port() -> (OwnedFd, SocketAddr) {
@@ -67,9 +83,16 @@ pub fn becomes_readable(fd: &impl AsFd, within: Duration) -> bool {
 }
 
 /// The questions that are the next to come.
-pub fn next_questions(link: &Link) -> Vec<u32> {
+pub fn next_questions(link: &Link) -> Vec<Question> {
     assert!(becomes_readable(link, A_WHILE), "no question came");
     link.hear().questions
+}
+
+/// Answers the questions that are the next to come: all is well.
+pub fn answer_next(link: &Link) {
+    for question in next_questions(link) {
+        answer(link, question, &samples::serving());
+    }
 }
 
 /// Runs `story` in a process that has no other test in it. `name` is that of the test that calls.
@@ -96,16 +119,25 @@ fn alone(name: &str, story: impl FnOnce()) {
     );
 }
 
+fn served(listener: &OwnedFd) -> Served<'_> {
+    // Leaked: it must live as long as the process.
+    let plan = Box::leak(Box::new(samples::plan()));
+    Served {
+        health: Some(listener.as_fd()),
+        control: None,
+        plan,
+        start: std::time::SystemTime::now(),
+    }
+}
+
 fn fork(listener: &OwnedFd) -> (libc::pid_t, Link) {
-    fork_helper(Some(listener.as_fd()), &[], std::process::id() as i32).unwrap()
+    fork_helper(served(listener), std::process::id() as i32).unwrap()
 }
 
 /// Asks as a client and answers as the core.
 fn ask_once(address: SocketAddr, link: &Link) -> String {
     let client = send(address, &get("/readyz"));
-    for number in next_questions(link) {
-        link.answer(number, SERVING);
-    }
+    answer_next(link);
     receive(client)
 }
 
@@ -185,7 +217,7 @@ fn the_helper_serves_from_a_jail() {
             assert_eq!(limit("Max processes"), "0");
             assert_eq!(
                 limit("Max open files"),
-                super::server::descriptors(0).to_string()
+                super::server::descriptors(samples::plan().checks.len()).to_string()
             );
             assert_eq!(limit("Max address space"), (256 << 20).to_string());
         }
@@ -223,9 +255,7 @@ fn the_clients_of_a_killed_helper_are_answered_by_the_next() {
                 let last = pid;
                 collect(last);
                 (pid, link) = fork(&listener);
-                for number in next_questions(&link) {
-                    link.answer(number, SERVING);
-                }
+                answer_next(&link);
                 assert!(receive(client).contains("\r\n\r\nok"));
                 wait_until_collected(last);
             }
@@ -241,7 +271,7 @@ fn a_helper_without_its_core_does_not_begin() {
     alone("a_helper_without_its_core_does_not_begin", || {
         let (listener, _) = open_port();
         // Somebody else is said to be the core.
-        let (pid, link) = fork_helper(Some(listener.as_fd()), &[], 1).unwrap();
+        let (pid, link) = fork_helper(served(&listener), 1).unwrap();
         assert!(becomes_readable(&link, A_WHILE) && link.hear().lost);
         wait_until_collected(pid);
     });
@@ -249,13 +279,7 @@ fn a_helper_without_its_core_does_not_begin() {
 
 /// A helper that can open so many descriptors only.
 fn fork_starved(listener: &OwnedFd, descriptors: u64) -> (libc::pid_t, Link) {
-    fork_limited(
-        Some(listener.as_fd()),
-        &[],
-        std::process::id() as i32,
-        descriptors,
-    )
-    .unwrap()
+    fork_limited(served(listener), std::process::id() as i32, descriptors).unwrap()
 }
 
 #[test]
@@ -292,9 +316,7 @@ fn without_a_descriptor_it_does_not_spin_and_loses_nobody() {
             wait_until_collected(pid);
 
             let (pid, link) = fork(&listener);
-            for number in next_questions(&link) {
-                link.answer(number, SERVING);
-            }
+            answer_next(&link);
             assert!(receive(client).contains("\r\n\r\nok"));
             drop(link);
             wait_until_collected(pid);
@@ -322,6 +344,19 @@ fn checks(port: u16, gets: usize) -> Vec<Check> {
     checks
 }
 
+/// No doors, and these checks.
+fn asking(checks: &[Check]) -> Served<'static> {
+    let mut plan = samples::plan();
+    plan.checks = checks.to_vec();
+    Served {
+        health: None,
+        control: None,
+        // Leaked: it must live as long as the process.
+        plan: Box::leak(Box::new(plan)),
+        start: std::time::SystemTime::now(),
+    }
+}
+
 /// The answers of so many asks.
 fn next_answers(link: &Link, count: usize) -> Vec<(AskId, Answer)> {
     let mut answers = Vec::new();
@@ -340,7 +375,7 @@ fn a_helper_without_a_port_asks_from_its_jail() {
     alone("a_helper_without_a_port_asks_from_its_jail", || {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let checks = checks(server.local_addr().unwrap().port(), 600);
-        let (pid, link) = fork_helper(None, &checks, std::process::id() as i32).unwrap();
+        let (pid, link) = fork_helper(asking(&checks), std::process::id() as i32).unwrap();
         let asks: Vec<_> = (0..checks.len())
             .map(|number| (AskId(number as u32), CheckId(number)))
             .collect();
@@ -374,7 +409,7 @@ fn short_of_descriptors_it_asks_one_after_the_other() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let checks = checks(server.local_addr().unwrap().port(), 40);
         let own = std::process::id() as i32;
-        let (pid, link) = fork_limited(None, &checks, own, 9).unwrap();
+        let (pid, link) = fork_limited(asking(&checks), own, 9).unwrap();
         let asks: Vec<_> = (0..41)
             .map(|number| (AskId(number as u32), CheckId(number)))
             .collect();

@@ -1,90 +1,75 @@
-//! The messages between the helper and the core, as bytes: here the two about the status, in
-//! [`wire_checks`](super::wire_checks) those about checks. Nothing else ever passes between them.
+//! The messages between the helper and the core, as bytes. Nothing else ever passes between them.
 //!
-//! Fixed sizes and a tag each, over a socket that keeps messages apart: there is no length to believe, nothing to
-//! collect in parts and nothing to allocate. The core reads what a process sends that strangers can talk to, so
-//! anything that is not exactly a question is nothing.
+//! A tag each, over a socket that keeps messages apart. Helper to core everything has a fixed size and no text: the core
+//! reads what a process sends that strangers can talk to, so anything that is not exactly a question or an order is
+//! nothing. Core to helper, texts are bounded, and names are never sent: the helper has the plan.
 
-use crate::machine::Status;
+pub mod bytes;
+pub mod command;
+pub mod view;
 
-/// Helper to core: what is the status at this moment?
+use crate::report::route::Wants;
+use bytes::{Reader, Writer};
+
+/// Helper to core: what is there to be seen of this part at this moment?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Comes back in the answer, so that a late answer is not taken for that to a later question.
     pub number: u32,
+    /// Which part of a view; exactly one.
+    pub part: Wants,
+    /// Of containers: from this place on. Of events: told after this revision.
+    pub from: u32,
 }
 
-/// Core to helper: this.
+/// Core to helper: one message of the answer. The records follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The number of the question.
     pub number: u32,
-    /// The status after the turn in which the question was heard.
-    pub status: Status,
+    /// No message of this answer follows.
+    pub is_last: bool,
 }
 
 const QUESTION_TAG: u8 = b'?';
 const ANSWER_TAG: u8 = b'!';
 
-const STARTED: u8 = 1;
-const RUNNING: u8 = 2;
-const STOPPING: u8 = 4;
-
 impl Question {
     /// Bytes of a question.
-    pub const SIZE: usize = 5;
+    pub const SIZE: usize = 10;
 
     /// As it is sent.
-    pub fn to_bytes(self) -> [u8; Question::SIZE] {
-        let [a, b, c, d] = self.number.to_le_bytes();
-        [QUESTION_TAG, a, b, c, d]
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut out = Writer::new(QUESTION_TAG);
+        out.u32(self.number).u8(self.part.to_wire()).u32(self.from);
+        out.done()
     }
 
     /// The question in one message, if it is one.
     pub fn from_bytes(bytes: &[u8]) -> Option<Question> {
-        let &[QUESTION_TAG, a, b, c, d] = bytes else {
-            return None;
+        let mut bytes = Reader::new(QUESTION_TAG, bytes)?;
+        let question = Question {
+            number: bytes.u32()?,
+            part: Wants::one_from_wire(bytes.u8()?)?,
+            from: bytes.u32()?,
         };
-        Some(Question {
-            number: u32::from_le_bytes([a, b, c, d]),
-        })
+        bytes.is_done().then_some(question)
     }
 }
 
 impl Answer {
-    /// Bytes of an answer.
-    pub const SIZE: usize = 10;
-
-    /// As it is sent.
-    pub fn to_bytes(self) -> [u8; Answer::SIZE] {
-        let [a, b, c, d] = self.number.to_le_bytes();
-        let [e, f] = self.status.steps.to_le_bytes();
-        let [g, h] = self.status.steps_done.to_le_bytes();
-        let flag = |holds, bit| if holds { bit } else { 0 };
-        let flags = flag(self.status.started, STARTED)
-            | flag(self.status.running, RUNNING)
-            | flag(self.status.stopping, STOPPING);
-        [ANSWER_TAG, a, b, c, d, e, f, g, h, flags]
+    /// The beginning of the message.
+    pub fn begin(self) -> Writer {
+        let mut out = Writer::new(ANSWER_TAG);
+        out.u32(self.number).u8(u8::from(self.is_last));
+        out
     }
 
-    /// The answer in one message, if it is one.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Answer> {
-        let &[ANSWER_TAG, a, b, c, d, e, f, g, h, flags] = bytes else {
-            return None;
-        };
-        if flags & !(STARTED | RUNNING | STOPPING) != 0 {
-            return None;
-        }
-        Some(Answer {
-            number: u32::from_le_bytes([a, b, c, d]),
-            status: Status {
-                steps: u16::from_le_bytes([e, f]),
-                steps_done: u16::from_le_bytes([g, h]),
-                started: flags & STARTED != 0,
-                running: flags & RUNNING != 0,
-                stopping: flags & STOPPING != 0,
-            },
-        })
+    /// What a message begins with, and the reader of its records.
+    pub fn from_bytes(bytes: &[u8]) -> Option<(Answer, Reader<'_>)> {
+        let mut bytes = Reader::new(ANSWER_TAG, bytes)?;
+        let (number, is_last) = (bytes.u32()?, bytes.flag()?);
+        Some((Answer { number, is_last }, bytes))
     }
 }
 
@@ -92,62 +77,51 @@ impl Answer {
 mod tests {
     use super::*;
 
-    /// A small generator (xorshift), so that a failure can be repeated.
-    fn noise(seed: &mut u64) -> u8 {
-        *seed ^= *seed << 13;
-        *seed ^= *seed >> 7;
-        *seed ^= *seed << 17;
-        (*seed >> 32) as u8
-    }
-
     #[test]
-    fn every_message_comes_back_as_it_went() {
-        for number in [0, 1, 0x0102_0304, u32::MAX] {
-            let question = Question { number };
-            assert_eq!(Question::from_bytes(&question.to_bytes()), Some(question));
-            for flags in 0..8u8 {
-                let answer = Answer {
-                    number,
-                    status: Status {
-                        steps: 0x1234,
-                        steps_done: 0x0102,
-                        started: flags & 1 != 0,
-                        running: flags & 2 != 0,
-                        stopping: flags & 4 != 0,
-                    },
-                };
-                assert_eq!(Answer::from_bytes(&answer.to_bytes()), Some(answer));
+    fn a_question_comes_back_as_it_went() {
+        for part in Wants::EACH {
+            for number in [0, 0x0102_0304, u32::MAX] {
+                let from = number / 3;
+                let question = Question { number, part, from };
+                assert_eq!(question.to_bytes().len(), Question::SIZE);
+                assert_eq!(Question::from_bytes(&question.to_bytes()), Some(question));
             }
         }
     }
 
     #[test]
-    fn noise_is_either_nothing_or_exactly_one_message() {
-        let mut seed = 2;
-        for round in 0..100_000usize {
-            let mut bytes: Vec<u8> = (0..round % 13).map(|_| noise(&mut seed)).collect();
-            if let Some(first) = bytes.first_mut() {
-                match round % 3 {
-                    0 => *first = QUESTION_TAG,
-                    1 => *first = ANSWER_TAG,
-                    _ => {}
-                }
+    fn noise_is_either_nothing_or_exactly_one_question() {
+        let mut seed = 2_u64;
+        for round in 0..100_000_usize {
+            let mut bytes = vec![QUESTION_TAG];
+            for _ in 0..round % 13 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                bytes.push((seed >> 32) as u8 % 33);
             }
             if let Some(question) = Question::from_bytes(&bytes) {
-                assert_eq!(question.to_bytes()[..], bytes);
-            }
-            if let Some(answer) = Answer::from_bytes(&bytes) {
-                assert_eq!(answer.to_bytes()[..], bytes);
+                assert_eq!(question.to_bytes(), bytes);
             }
         }
     }
 
     #[test]
     fn one_byte_more_or_less_is_not_a_question() {
-        let mut bytes = Question { number: 7 }.to_bytes().to_vec();
+        let question = Question {
+            number: 7,
+            part: Wants::STATUS,
+            from: 0,
+        };
+        let mut bytes = question.to_bytes();
         bytes.push(0);
         assert_eq!(Question::from_bytes(&bytes), None);
-        assert_eq!(Question::from_bytes(&bytes[..4]), None);
+        assert_eq!(Question::from_bytes(&bytes[..9]), None);
         assert_eq!(Question::from_bytes(&[]), None);
+        // Two parts at once, and none.
+        for part in [0, 3, 32] {
+            bytes[5] = part;
+            assert_eq!(Question::from_bytes(&bytes[..10]), None);
+        }
     }
 }

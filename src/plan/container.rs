@@ -10,6 +10,8 @@ use std::time::Duration;
 /// A pod: its containers in the order of their start, and how it is stopped.
 #[derive(Clone, Debug)]
 pub struct Pod {
+    /// metadata.name; a bare PodSpec has none, nor has the one-command form.
+    pub name: Option<String>,
     /// Init containers and sidecars in their order, then the main containers in theirs.
     pub containers: Vec<Container>,
     /// All must be over this long after a stop was asked for (terminationGracePeriodSeconds).

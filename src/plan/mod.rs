@@ -6,6 +6,8 @@
 mod container;
 mod exit;
 mod probe;
+mod request;
+mod serving;
 mod signal;
 
 use std::ffi::{CStr, CString};
@@ -21,6 +23,8 @@ pub use exit::{ExitCode, ExitMap};
 pub use probe::{
     Asker, Check, CheckId, Handler, Hook, HookKind, HttpGet, NetworkQuestion, Probe, ProbeKind,
 };
+pub use request::{Ask, ControlRequest, Output};
+pub use serving::{Control, Serving};
 pub use signal::Signal;
 
 /// All that one life of monopod needs to know.
@@ -34,6 +38,8 @@ pub struct Plan {
     pub conduct: Conduct,
     /// Where to serve the health endpoints, if anywhere.
     pub health: Option<HealthAddress>,
+    /// What else is served, and how.
+    pub serving: Serving,
     /// Whether to adopt orphans when not PID 1. PID 1 always does.
     pub subreaper: bool,
     /// The signal that monopod itself gets when its parent dies (`tini -p`).
@@ -47,6 +53,11 @@ impl Plan {
     /// The program with this id. Ids come from this plan only.
     pub fn program(&self, id: ProgramId) -> &Program {
         &self.programs[id.0]
+    }
+
+    /// Whether anybody may ask anything: there is a port or a socket.
+    pub fn is_served(&self) -> bool {
+        self.health.is_some() || self.serving.control.is_some()
     }
 }
 

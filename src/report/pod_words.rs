@@ -127,14 +127,14 @@ fn is_init(id: ContainerId, plan: &Plan) -> bool {
     matches!(&plan.conduct, Conduct::Pod(pod) if pod.container(id).role == Role::Init)
 }
 
-fn name(id: ContainerId, plan: &Plan) -> String {
+pub(super) fn name(id: ContainerId, plan: &Plan) -> String {
     match &plan.conduct {
         Conduct::Pod(pod) => pod.container(id).name.clone(),
         _ => format!("container {}", id.0),
     }
 }
 
-fn program(id: ContainerId, plan: &Plan) -> Option<&Program> {
+pub(super) fn program(id: ContainerId, plan: &Plan) -> Option<&Program> {
     match &plan.conduct {
         Conduct::Pod(pod) => Some(plan.program(pod.container(id).program)),
         _ => None,

@@ -160,8 +160,8 @@ pub(super) fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Stdin,
-        Target,
+        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving,
+        Stdin, Target,
     };
 
     fn plan(file: &str) -> Plan {
@@ -189,6 +189,7 @@ mod tests {
                 remap_exit: ExitMap::default(),
             }),
             health: None,
+            serving: Serving::default(),
             subreaper: true,
             parent_death_signal: None,
             let_go: true,

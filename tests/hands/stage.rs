@@ -109,6 +109,7 @@ pub fn plan(programs: Vec<Program>, containers: Vec<Container>) -> Plan {
         programs,
         checks: Vec::new(),
         conduct: Conduct::Pod(Pod {
+            name: None,
             containers,
             grace: Duration::from_secs(30),
             drain: Duration::ZERO,
@@ -118,6 +119,7 @@ pub fn plan(programs: Vec<Program>, containers: Vec<Container>) -> Plan {
             remap_exit: ExitMap::default(),
         }),
         health: None,
+        serving: monopod::plan::Serving::default(),
         subreaper: true,
         parent_death_signal: None,
         let_go: false,
@@ -171,7 +173,9 @@ pub fn live(scene: Option<Named>) -> ExitCode {
         heard: Vec::new(),
     });
     match (linux::become_subreaper(), Inbox::new(mask)) {
-        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&scene.plan, machine, &inbox, None).0),
+        (Ok(()), Ok(inbox)) => {
+            ExitCode::from(linux::run(&scene.plan, machine, &inbox, None, None).0)
+        }
         _ => ExitCode::FAILURE,
     }
 }

@@ -17,6 +17,7 @@ mod harness;
 mod peers;
 
 mod containers;
+mod control;
 mod descriptors;
 mod dropin;
 mod endpoints;
@@ -82,6 +83,7 @@ fn suite(mut arguments: Arguments) -> libc::c_int {
         own_form::cases(),
         dropin::cases(),
         endpoints::cases(),
+        control::cases(),
         helper::cases(),
         hostile::cases(),
         terminal::cases(),

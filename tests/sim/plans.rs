@@ -7,7 +7,7 @@ use monopod::passthrough;
 use monopod::plan::{
     Asker, Check, Conduct, Container, Environment, ExitMap, HealthAddress, Identity, Mask,
     NetworkQuestion, Passthrough, Placement, Plan, Pod, Program, ProgramId, Restart, RestartPolicy,
-    Role, Signal, Stdin, Target,
+    Role, Serving, Signal, Stdin, Target,
 };
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub fn plan(names: &[&str], checks: &[Option<Duration>], conduct: Conduct, healt
         checks: checks.iter().map(|timeout| check(*timeout)).collect(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
+        serving: Serving::default(),
         subreaper: true,
         parent_death_signal: None,
         let_go: true,
@@ -76,6 +77,7 @@ pub fn container(name: &str, role: Role, program: ProgramId, policy: RestartPoli
 /// A pod of these containers with a grace of 30 s.
 pub fn pod(containers: Vec<Container>) -> Pod {
     Pod {
+        name: None,
         containers,
         grace: Duration::from_secs(30),
         drain: Duration::ZERO,

@@ -1,6 +1,7 @@
 //! Stories of command lines. Each says what was typed and set, and what was understood.
 
 mod catatonit;
+mod control;
 mod dumb_init;
 mod faults;
 mod native;

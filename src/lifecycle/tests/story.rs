@@ -77,6 +77,7 @@ impl Story {
         Story {
             policy,
             pod: plan::Pod {
+                name: None,
                 containers: Vec::new(),
                 grace: Duration::from_secs(30),
                 drain: Duration::ZERO,
@@ -160,6 +161,7 @@ impl Story {
             checks: Vec::new(),
             conduct: Conduct::Pod(self.pod.clone()),
             health: None,
+            serving: plan::Serving::default(),
             subreaper: true,
             parent_death_signal: None,
             let_go: true,

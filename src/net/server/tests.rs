@@ -1,17 +1,27 @@
-//! The server against honest and hostile clients, in this process: a thread serves, and the test is both the clients,
-//! over real TCP, and the core, unless a second thread plays that. What the jail adds is shown in `net::tests`.
+//! The server in this process: a thread serves, and the test is both the clients, over real sockets, and the core, unless
+//! a second thread plays that. Honest clients here, others in `hostile_tests`; what the jail adds is shown in
+//! `net::tests`.
 
-use super::{CONNECTIONS, CORE_GONE, serve};
-use crate::machine::Status;
+use super::{CONNECTIONS, CORE_GONE, Doors, serve};
+use crate::machine::Command;
 use crate::net::ask::PATIENCE;
 use crate::net::tests::{
-    A_WHILE, SERVING, becomes_readable, get, next_questions, open_port, receive, send,
+    A_WHILE, answer, answer_next, becomes_readable, get, next_questions, open_port, receive, send,
+    site,
 };
-use crate::net::{Link, link};
-use std::io::{ErrorKind, Read, Write};
+use crate::net::wire::command::Order;
+use crate::net::{Link, control, link};
+use crate::report::samples::{self, WEB, at};
+use std::fs;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,38 +29,60 @@ use std::time::{Duration, Instant};
 fn served() -> (SocketAddr, Link, JoinHandle<u8>) {
     let (listener, address) = open_port();
     let (link, line) = link::pair().unwrap();
-    (
-        address,
-        link,
-        thread::spawn(move || serve(Some(listener), line, &[])),
-    )
+    let doors = Doors {
+        health: Some(listener),
+        control: None,
+    };
+    let server = thread::spawn(move || serve(doors, line, site(), &[]));
+    (address, link, server)
 }
 
-/// A server with a core that answers everything at once, until this is dropped.
-struct Living {
-    address: SocketAddr,
+/// A server by both doors with a core that answers everything at once, until this is dropped.
+pub struct Living {
+    pub address: SocketAddr,
+    pub path: PathBuf,
+    /// What was commanded.
+    pub orders: Receiver<Command>,
     over: Arc<AtomicBool>,
     threads: Option<(JoinHandle<()>, JoinHandle<u8>)>,
 }
 
 impl Living {
-    fn new() -> Living {
-        let (address, link, server) = served();
+    pub fn new() -> Living {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("monopod-server-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let control = control::listen(&path).unwrap();
+        let (listener, address) = open_port();
+        let (link, line) = link::pair().unwrap();
+        let doors = Doors {
+            health: Some(listener),
+            control: Some(control.as_fd().try_clone_to_owned().unwrap()),
+        };
+        let server = thread::spawn(move || serve(doors, line, site(), &[]));
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
+        let (ordered, orders) = channel();
         let core = thread::spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 if becomes_readable(&link, Duration::from_millis(20)) {
                     let heard = link.hear();
                     assert!(!heard.lost, "the server has ended");
-                    for number in heard.questions {
-                        link.answer(number, SERVING);
+                    for question in heard.questions {
+                        answer(&link, question, &samples::serving());
+                    }
+                    for Order { number, command } in heard.orders {
+                        ordered.send(command).unwrap();
+                        link.confirm(number);
                     }
                 }
             }
         });
         Living {
             address,
+            path,
+            orders,
             over,
             threads: Some((core, server)),
         }
@@ -60,16 +92,37 @@ impl Living {
         receive(send(self.address, request))
     }
 
-    /// An honest client is answered. Were it not soon, it would be a 503.
-    fn is_well(&self) {
-        let answer = self.ask(&get("/readyz"));
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    /// By the control socket.
+    pub fn send_to_control(&self, bytes: &[u8]) -> UnixStream {
+        let mut client = UnixStream::connect(&self.path).unwrap();
+        client.set_read_timeout(Some(A_WHILE)).unwrap();
+        client.write_all(bytes).unwrap();
+        client
+    }
+
+    fn command(&self, target: &str) -> String {
+        let request = format!("POST /command/{target} HTTP/1.1\r\n\r\n");
+        let mut answer = String::new();
+        let mut client = self.send_to_control(request.as_bytes());
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Honest clients are answered by both doors. Were it not soon, it would be a 503.
+    pub fn is_well(&self) {
+        let mut by_control = String::new();
+        let mut client = self.send_to_control(&get("/readyz"));
+        client.read_to_string(&mut by_control).unwrap();
+        for answer in [self.ask(&get("/readyz")), by_control] {
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+        }
     }
 }
 
 impl Drop for Living {
     fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
         self.over.store(true, Ordering::Relaxed);
         if let Some((core, server)) = self.threads.take() {
             let core = core.join();
@@ -79,6 +132,118 @@ impl Drop for Living {
                 assert_eq!(server.unwrap(), CORE_GONE);
             }
         }
+    }
+}
+
+#[test]
+fn every_path_has_its_page() {
+    let world = Living::new();
+    for (path, kind, words) in [
+        ("/", "text/html; charset=utf-8", "<!DOCTYPE html>"),
+        ("/livez/web", "text/plain; charset=utf-8", "ok"),
+        (
+            "/status",
+            "application/json",
+            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\"",
+        ),
+        (
+            "/events?since=3",
+            "application/json",
+            "{\"apiVersion\":\"v1\",\"items\":[]",
+        ),
+        (
+            "/metrics",
+            "text/plain; version=0.0.4; charset=utf-8",
+            "# HELP prober_probe_total",
+        ),
+        ("/timeline", "image/svg+xml", "<?xml"),
+    ] {
+        let answer = world.ask(&get(path));
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{path}: {answer}"
+        );
+        assert!(
+            answer.contains(&format!("\r\nContent-Type: {kind}\r\n")),
+            "{path}: {answer}"
+        );
+        assert!(
+            answer.contains(&format!("\r\n\r\n{words}")),
+            "{path}: {answer}"
+        );
+        let head = world.ask(format!("HEAD {path} HTTP/1.0\r\n\r\n").as_bytes());
+        assert!(head.ends_with("\r\n\r\n"), "{path}: {head}");
+    }
+}
+
+#[test]
+fn a_command_reaches_the_core_and_is_confirmed() {
+    let world = Living::new();
+    let answer = world.command("restart?container=web");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("{\"accepted\":true}\n"), "{answer}");
+    assert_eq!(
+        world.orders.recv_timeout(A_WHILE).unwrap(),
+        Command::Restart(WEB)
+    );
+    assert!(
+        world
+            .command("restart?container=nobody")
+            .starts_with("HTTP/1.1 404 ")
+    );
+    // The port takes none.
+    let answer = world.ask(b"POST /command/stop HTTP/1.1\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(world.orders.try_recv().is_err());
+}
+
+#[test]
+fn a_command_that_a_stopped_core_has_not_heard_is_not_called_done() {
+    let world = Living::new();
+    let (_core, line) = link::pair().unwrap();
+    let other = std::env::temp_dir().join(format!("monopod-stopped-{}", std::process::id()));
+    let control = control::listen(&other).unwrap();
+    let doors = Doors {
+        health: None,
+        control: Some(control.as_fd().try_clone_to_owned().unwrap()),
+    };
+    let server = thread::spawn(move || serve(doors, line, site(), &[]));
+    let mut client = UnixStream::connect(&other).unwrap();
+    client
+        .write_all(b"POST /command/stop HTTP/1.1\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(
+        answer.contains("may carry the command out later"),
+        "{answer}"
+    );
+    drop(_core);
+    assert_eq!(server.join().unwrap(), CORE_GONE);
+    control.remove();
+    drop(world);
+}
+
+#[test]
+fn another_uid_gets_past_the_door_and_no_further() {
+    use crate::net::site::Door;
+    let site = site();
+    let door = Door::Control(Some(site.uid + 1));
+    for (method, target) in [
+        ("GET", "/status"),
+        ("POST", "/command/stop"),
+        ("GET", "/nothing"),
+    ] {
+        let page = site
+            .understand(door, &method.parse().unwrap(), target)
+            .unwrap_err();
+        assert_eq!(page.code, 403);
+        assert!(
+            page.body.contains("only uid 0 and monopod's own"),
+            "{}",
+            page.body
+        );
     }
 }
 
@@ -118,9 +283,7 @@ fn a_client_that_ended_its_side_still_gets_the_answer() {
     let (address, link, server) = served();
     let client = send(address, &get("/livez"));
     client.shutdown(Shutdown::Write).unwrap();
-    for number in next_questions(&link) {
-        link.answer(number, SERVING);
-    }
+    answer_next(&link);
     assert!(receive(client).ends_with("ok"));
     drop(link);
     assert_eq!(server.join().unwrap(), CORE_GONE);
@@ -130,24 +293,24 @@ fn a_client_that_ended_its_side_still_gets_the_answer() {
 fn a_stopped_core_is_a_503_and_is_forgiven() {
     let (address, link, server) = served();
     let start = Instant::now();
-    let answer = receive(send(address, &get("/livez")));
+    let told = receive(send(address, &get("/livez")));
     // A second of room for a busy machine; the promise of one second in all is kept by the number.
     let took = start.elapsed();
     assert!(
         took >= PATIENCE && took < PATIENCE + Duration::from_secs(1),
         "{took:?}"
     );
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("[-]core failed: "), "{answer}");
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    assert!(told.contains("[-]core failed: "), "{told}");
 
     // It goes on: first the old question, whose answer nobody waits for, then the new one.
     let client = send(address, &get("/livez"));
-    let mut numbers = next_questions(&link);
-    if numbers == [0] {
-        link.answer(0, SERVING);
-        numbers = next_questions(&link);
+    let mut questions = next_questions(&link);
+    if questions.len() == 1 && questions[0].number == 0 {
+        answer(&link, questions[0], &samples::serving());
+        questions = next_questions(&link);
     }
-    link.answer(*numbers.last().unwrap(), SERVING);
+    answer(&link, *questions.last().unwrap(), &samples::serving());
     assert!(receive(client).ends_with("ok"));
     drop(link);
     server.join().unwrap();
@@ -157,7 +320,8 @@ fn a_stopped_core_is_a_503_and_is_forgiven() {
 fn one_question_serves_all_that_wait_and_none_that_came_after_it() {
     let (address, link, server) = served();
     let first = send(address, &get("/readyz"));
-    assert_eq!(next_questions(&link), [0]);
+    let asked = next_questions(&link);
+    assert_eq!(asked.len(), 1);
     let others: Vec<TcpStream> = (0..50).map(|_| send(address, &get("/readyz"))).collect();
     // Clients are accepted in the order of their coming: when this one has its 404, all the others were read.
     assert!(receive(send(address, &get("/nothing"))).starts_with("HTTP/1.1 404 "));
@@ -166,17 +330,14 @@ fn one_question_serves_all_that_wait_and_none_that_came_after_it() {
         "a second question at the same time"
     );
 
-    link.answer(0, SERVING);
+    answer(&link, asked[0], &samples::serving());
     assert!(receive(first).starts_with("HTTP/1.1 200 "));
-    // Now the stop begins. The others asked after question 0 was sent, so its answer is not for them.
-    assert_eq!(next_questions(&link), [1]);
-    link.answer(
-        1,
-        Status {
-            stopping: true,
-            ..SERVING
-        },
-    );
+    // Now the stop begins. The others asked after the first question was sent, so its answer is not for them.
+    let asked = next_questions(&link);
+    assert_eq!(asked.len(), 1);
+    let mut stopping = samples::serving();
+    stopping.status.stopping_since = Some(at(59));
+    answer(&link, asked[0], &stopping);
     for other in others {
         assert!(receive(other).starts_with("HTTP/1.1 503 "));
     }
@@ -198,169 +359,6 @@ fn a_tcp_probe_asks_nothing_of_the_core() {
     assert!(!becomes_readable(&link, Duration::ZERO));
     drop(link);
     assert_eq!(server.join().unwrap(), CORE_GONE);
-}
-
-#[test]
-fn other_languages_are_answered_in_plain_http() {
-    let world = Living::new();
-    for (sent, code) in [
-        (
-            &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..],
-            "505",
-        ),
-        (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03", "400"),
-        (b"GET /livez\r\n", "400"),
-        (b"\0\0\0\0\0\0\0\0", "400"),
-    ] {
-        let answer = world.ask(sent);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
-        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-    }
-    world.is_well();
-}
-
-#[test]
-fn a_body_of_a_terabyte_is_announced_and_held_back() {
-    let world = Living::new();
-    let start = Instant::now();
-    let held: Vec<TcpStream> = (0..50)
-        .map(|_| {
-            let mut client = send(
-                world.address,
-                b"GET /livez HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n",
-            );
-            let mut answer = [0; 12];
-            client.read_exact(&mut answer).unwrap();
-            assert_eq!(&answer, b"HTTP/1.1 200");
-            client
-        })
-        .collect();
-    world.is_well();
-    assert!(start.elapsed() < A_WHILE);
-    drop(held);
-}
-
-#[test]
-fn a_header_of_a_hundred_megabytes_ends_in_431() {
-    let world = Living::new();
-    let mut client = send(world.address, b"GET /livez HTTP/1.1\r\nA: ");
-    client
-        .set_write_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
-    let chunk = [b'a'; 64 * 1024];
-    let mut sent = 0;
-    loop {
-        match client.write(&chunk) {
-            Ok(length) => sent += length,
-            Err(error) => {
-                assert_eq!(
-                    error.kind(),
-                    ErrorKind::WouldBlock,
-                    "reset before the answer was read"
-                );
-                break;
-            }
-        }
-        assert!(sent < 100_000_000, "all of it was taken");
-    }
-    world.is_well();
-    // The answer lies there, whatever was sent after it.
-    assert!(receive_what_is_there(&mut client).starts_with("HTTP/1.1 431 "));
-}
-
-#[test]
-fn a_thousand_requests_in_a_row_get_one_answer() {
-    let world = Living::new();
-    let mut client = send(world.address, &get("/livez").repeat(1000));
-    let answer = receive_what_is_there(&mut client);
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1);
-    world.is_well();
-}
-
-/// The first answer, without waiting for the end of the connection.
-fn receive_what_is_there(client: &mut TcpStream) -> String {
-    let mut bytes = [0; 4096];
-    let length = client.read(&mut bytes).unwrap();
-    String::from_utf8_lossy(&bytes[..length]).into_owned()
-}
-
-#[test]
-fn clients_that_reset_at_once() {
-    let world = Living::new();
-    for round in 0..500 {
-        let client = send(
-            world.address,
-            if round % 2 == 0 {
-                b""
-            } else {
-                b"GET /livez HTTP/1.1\r\n\r\n"
-            },
-        );
-        nix::sys::socket::setsockopt(
-            &client,
-            nix::sys::socket::sockopt::Linger,
-            &libc::linger {
-                l_onoff: 1,
-                l_linger: 0,
-            },
-        )
-        .unwrap();
-        drop(client);
-    }
-    world.is_well();
-}
-
-/// Lets this process open as many descriptors as it may.
-fn open_many() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, hard.min(1 << 16), hard).unwrap();
-}
-
-const HALF: &[u8] = b"GET /livez HTTP/1.1\r\nHost: ";
-const OTHER_HALF: &[u8] = b"a\r\n\r\n";
-
-#[test]
-fn two_thousand_half_open_connections() {
-    open_many();
-    let world = Living::new();
-    let mut held = Vec::new();
-    for index in 0..2000 {
-        held.push(send(world.address, HALF));
-        if index % 50 == 0 {
-            world.is_well();
-        }
-    }
-    for _ in 0..50 {
-        world.is_well();
-    }
-    // The oldest go, so that a client has the time in which as many others come as there may be in all.
-    let mut slow = send(world.address, HALF);
-    for _ in 0..CONNECTIONS - 1 {
-        held.push(send(world.address, HALF));
-    }
-    slow.write_all(OTHER_HALF).unwrap();
-    assert!(receive(slow).ends_with("ok"));
-}
-
-#[test]
-fn whoever_has_an_answer_goes_before_those_who_have_none() {
-    open_many();
-    let world = Living::new();
-    let slow: Vec<TcpStream> = (0..100).map(|_| send(world.address, HALF)).collect();
-    let answered: Vec<TcpStream> = (0..CONNECTIONS)
-        .map(|_| {
-            let mut client = send(world.address, &get("/nothing"));
-            assert!(receive_what_is_there(&mut client).starts_with("HTTP/1.1 404 "));
-            client
-        })
-        .collect();
-    for mut client in slow {
-        client.write_all(OTHER_HALF).unwrap();
-        assert!(receive(client).ends_with("ok"));
-    }
-    drop(answered);
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub fn cases() -> Vec<Case> {
             health_check,
         ),
         Case::own(
+            "docker exec monopod status answers root and the container's user, and refuses another",
+            control,
+        ),
+        Case::own(
             "docker run --read-only as a uid without capabilities",
             strict,
         ),
@@ -313,6 +317,49 @@ fn health_check(scene: &Scene) -> Outcome {
     until("docker calls it healthy", patience(), || {
         Ok((container.inspect("{{.State.Health.Status}}")? == "healthy").then_some(()))
     })
+}
+
+fn control(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let variable = format!("MONOPOD_CONTROL={}/control.sock", scene.dir.display());
+    let command = script(scene, "say up pause");
+    let flags = [
+        "--detach",
+        "--entrypoint",
+        "/monopod",
+        "--user",
+        "12345",
+        "--env",
+        &variable,
+    ];
+    run(&mut container.run(&flags, &words(&command))?)?;
+    ear.expect("up")?;
+    let ask = |user: &[&str], what: &str| {
+        let mut words = vec!["exec"];
+        words.extend(user);
+        words.extend([container.0.as_str(), "/monopod", what]);
+        output(&mut docker(&words)?)
+    };
+    for user in [&[][..], &["--user", "0"]] {
+        let answer = ask(user, "status")?;
+        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+        ensure!(
+            answer.status.success() && text.contains("1/1     Running"),
+            "{user:?}: {answer:?}"
+        );
+    }
+    let refused = ask(&["--user", "999"], "stop")?;
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(
+        refused.status.code() == Some(1) && stderr.contains("not allowed"),
+        "{refused:?}"
+    );
+    // It is of the container too and may be ended with it, so what it leaves with says nothing.
+    ask(&[], "stop")?;
+    let code = run(&mut docker(&["wait", &container.0])?)?;
+    ensure!(code.trim() == "143", "exit code {code}");
+    Ok(())
 }
 
 fn strict(scene: &Scene) -> Outcome {

@@ -1,0 +1,175 @@
+//! The control socket: who may have it, where it is, and who may use it.
+//!
+//! Bound by the core before anything is started, like the port. The file is for its owner alone (0600), so that others are
+//! kept out by the kernel; whoever gets past that (a group that was given the file, a capability) is looked at again by
+//! uid at the other end. Uid 0 and monopod's own may command: not the uid of a container of the manifest, or every
+//! process of an application could stop its neighbours.
+//!
+//! What surprised us: a socket file outlives its process. Whether somebody listens behind it is only told by knocking.
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
+};
+use nix::sys::stat::{Mode, umask};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The socket, and the file that leads to it.
+#[derive(Debug)]
+pub struct Control {
+    listener: OwnedFd,
+    path: PathBuf,
+    /// Device and inode of the file, to know it again.
+    file: Option<(u64, u64)>,
+}
+
+/// Listens at this path: never blocks, not inherited by children. A file that nobody listens behind is replaced; one with
+/// somebody there is theirs, and that is the error.
+pub fn listen(path: &Path) -> io::Result<Control> {
+    if let Some(folder) = path.parent() {
+        // What cannot be made is told by the bind.
+        let _ = fs::create_dir_all(folder);
+    }
+    let listener = match bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            make_way(path)?;
+            bind(path)?
+        }
+        outcome => outcome?,
+    };
+    listener.set_nonblocking(true)?;
+    let file = fs::symlink_metadata(path).ok();
+    Ok(Control {
+        listener: listener.into(),
+        path: path.to_owned(),
+        file: file.map(|file| (file.dev(), file.ino())),
+    })
+}
+
+/// The mask is the whole process's, which has one thread.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let outcome = UnixListener::bind(path);
+    umask(before);
+    outcome
+}
+
+fn make_way(path: &Path) -> io::Result<()> {
+    let taken = |why| Err(io::Error::new(ErrorKind::AddrInUse, why));
+    match knock(path) {
+        // EAGAIN: so many wait there that one more would have to wait to be let in.
+        Ok(()) | Err(Errno::EAGAIN) => {
+            taken("another monopod listens there; give this one a path of its own")
+        }
+        Err(Errno::ECONNREFUSED) => match fs::symlink_metadata(path)?.file_type().is_socket() {
+            true => fs::remove_file(path),
+            false => taken("there is a file, and it is no socket"),
+        },
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Connects and goes away again. Never waits.
+fn knock(path: &Path) -> Result<(), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
+impl Control {
+    /// Removes the file, unless it has become somebody else's.
+    pub fn remove(&self) {
+        let now = fs::symlink_metadata(&self.path).ok();
+        let now = now.map(|file| (file.dev(), file.ino()));
+        if self.file.is_some() && now == self.file {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// The uid of a client, as it is called here; nothing if the kernel does not say.
+pub fn uid_of(client: &UnixStream) -> Option<u32> {
+    getsockopt(client, sockopt::PeerCredentials)
+        .ok()
+        .map(|peer| peer.uid())
+}
+
+/// Whether a client with this uid may look and command. `own` is monopod's own uid.
+pub fn may_command(uid: Option<u32>, own: u32) -> bool {
+    uid.is_some_and(|uid| uid == 0 || uid == own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn place(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("monopod-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        folder.join("control.sock")
+    }
+
+    #[test]
+    fn it_is_for_its_owner_alone_and_goes_with_its_monopod() {
+        let path = place("owner");
+        let control = listen(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        control.remove();
+        assert!(!path.exists());
+        fs::remove_dir(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_stale_one_is_replaced_and_a_live_one_is_not() {
+        let path = place("stale");
+        let first = listen(&path).unwrap();
+        let error = listen(&path).unwrap_err();
+        assert!(error.to_string().contains("another monopod"), "{error}");
+        drop(first);
+        let second = listen(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        drop(second);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn whose_file_it_has_become_keeps_it() {
+        let path = place("other");
+        let first = listen(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = listen(&path).unwrap();
+        first.remove();
+        assert!(path.exists());
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_left_alone() {
+        let path = place("file");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(listen(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn root_and_our_own_uid_may_command_and_nobody_else() {
+        assert!(may_command(Some(0), 1000) && may_command(Some(1000), 1000));
+        assert!(!may_command(Some(1001), 1000) && !may_command(Some(1001), 0));
+        assert!(!may_command(None, 0));
+    }
+}

@@ -332,7 +332,12 @@ impl PodLaws {
                 match book.next {
                     Next::Again(..) => book.next = book.forgive(now),
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
-                    Next::First | Next::Live | Next::Done(_) => {}
+                    Next::First if book.not_before > now => {
+                        book.forgive(now);
+                        book.not_before = now;
+                    }
+                    Next::First => {}
+                    Next::Live | Next::Done(_) => {}
                 }
             }
         }
@@ -387,7 +392,8 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
-            book.ever_up |= book.live().is_some_and(Instance::is_running);
+            let up = |instance: &Instance| instance.is_running() && instance.kill.is_none();
+            book.ever_up |= book.live().is_some_and(up);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);

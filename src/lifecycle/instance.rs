@@ -116,7 +116,7 @@ impl Instance {
     pub fn lapse(&mut self, now: Time, post: &mut Post, leftovers: &mut Leftovers) {
         match &mut self.stage {
             Stage::PostStart(call) => call.lapse(now),
-            Stage::Stopping { stop, .. } => stop.lapse(now, post.id, leftovers, post.desk),
+            Stage::Stopping { stop, .. } => stop.lapse(now),
             Stage::Starting | Stage::Running(_) => {}
         }
         if let Some(probes) = self.probes_mut() {
@@ -134,69 +134,93 @@ impl Instance {
         post: &mut Post,
         leftovers: &mut Leftovers,
     ) {
+        let reason = self
+            .settle_start(now, post, leftovers)
+            .map(|cause| (cause, grace))
+            .or_else(|| self.settle_probes(now, pod_goes_on, grace, post, leftovers));
+        if let Some((cause, grace)) = reason.filter(|_| pod_goes_on) {
+            let order = StopOrder {
+                cause,
+                stop_by: now.after(grace),
+                signal: Signal::TERM,
+                waits: false,
+            };
+            self.stop(now, order, post, leftovers);
+        }
+        self.settle_stop(now, post, leftovers);
+    }
+
+    /// From the exec over the postStart hook to the probes. A hook that fails is a reason to stop, in the full sequence
+    /// (S73).
+    fn settle_start(
+        &mut self,
+        now: Time,
+        post: &mut Post,
+        leftovers: &Leftovers,
+    ) -> Option<KillCause> {
         if let (Stage::Starting, Some(_)) = (&self.stage, self.since) {
             self.stage = match post.plan.post_start {
                 Some(hook) => Stage::PostStart(Call::new(HookKind::PostStart, hook)),
                 None => Stage::Running(Probes::new(post.plan)),
             };
         }
-        if let Stage::PostStart(call) = &mut self.stage {
-            call.settle(now, post.id, leftovers, post.desk);
-            match call.succeeded() {
-                Some(true) => self.stage = Stage::Running(Probes::new(post.plan)),
-                // S73: the full sequence, with its preStop hook.
-                Some(false) if pod_goes_on => {
-                    self.stop_by_itself(now, KillCause::PostStart, grace, post, leftovers);
-                }
-                Some(false) | None => {}
+        let Stage::PostStart(call) = &mut self.stage else {
+            return None;
+        };
+        call.settle(now, post.id, leftovers, post.desk);
+        match call.succeeded() {
+            Some(true) => {
+                self.stage = Stage::Running(Probes::new(post.plan));
+                None
             }
-        }
-        if let (Stage::Running(probes), Some(since)) = (&mut self.stage, self.since) {
-            match pod_goes_on {
-                true => probes.settle(now, since, post, leftovers),
-                false => {
-                    probes.retire(leftovers);
-                    probes.settle(now, since, post, leftovers);
-                }
-            }
-            if let Some(kind) = probes.condemns().filter(|_| pod_goes_on) {
-                let again = post.plan.restart.policy != RestartPolicy::Never;
-                let own_grace = match kind {
-                    ProbeKind::Startup => post.plan.startup_probe.as_ref(),
-                    ProbeKind::Liveness | ProbeKind::Readiness => post.plan.liveness_probe.as_ref(),
-                };
-                // S104, S105: the probe's own grace, be it shorter or longer.
-                let grace = own_grace.and_then(|probe| probe.grace).unwrap_or(grace);
-                self.stop_by_itself(now, KillCause::Probe(kind, again), grace, post, leftovers);
-            }
-        }
-        if let Stage::Stopping { stop, probes } = &mut self.stage {
-            stop.settle(now, self.run, post.id, leftovers, post.desk);
-            // Its exec succeeded only after it was asked to stop.
-            if self.since.is_some() && probes.is_none() && post.plan.post_start.is_none() {
-                probes.insert(Probes::new(post.plan)).retire(leftovers);
-            }
-            if let (Some(probes), Some(since)) = (probes, self.since) {
-                probes.settle(now, since, post, leftovers);
-            }
+            Some(false) => Some(KillCause::PostStart),
+            None => None,
         }
     }
 
-    fn stop_by_itself(
+    /// Probes what runs. A probe's verdict is a reason to stop, with the grace that it brings: the probe's own, be it
+    /// shorter or longer than the pod's (S104, S105).
+    fn settle_probes(
         &mut self,
         now: Time,
-        cause: KillCause,
+        pod_goes_on: bool,
         grace: Duration,
         post: &mut Post,
         leftovers: &mut Leftovers,
-    ) {
-        let order = StopOrder {
-            cause,
-            stop_by: now.after(grace),
-            signal: Signal::TERM,
-            waits: false,
+    ) -> Option<(KillCause, Duration)> {
+        let (Stage::Running(probes), Some(since)) = (&mut self.stage, self.since) else {
+            return None;
         };
-        self.stop(now, order, post, leftovers);
+        if !pod_goes_on {
+            probes.retire(leftovers);
+        }
+        probes.settle(now, since, post, leftovers);
+        let kind = probes.condemns()?;
+        let probe = match kind {
+            ProbeKind::Startup => post.plan.startup_probe.as_ref(),
+            ProbeKind::Liveness | ProbeKind::Readiness => post.plan.liveness_probe.as_ref(),
+        };
+        let again = post.plan.restart.policy != RestartPolicy::Never;
+        let own_grace = probe.and_then(|probe| probe.grace);
+        Some((KillCause::Probe(kind, again), own_grace.unwrap_or(grace)))
+    }
+
+    fn settle_stop(&mut self, now: Time, post: &mut Post, leftovers: &mut Leftovers) {
+        let Stage::Stopping { stop, probes } = &mut self.stage else {
+            return;
+        };
+        stop.settle(now, self.run, post.id, leftovers, post.desk);
+        // Its exec succeeded only after it was asked to stop.
+        if self.since.is_some() && probes.is_none() && post.plan.post_start.is_none() {
+            probes.insert(Probes::new(post.plan)).retire(leftovers);
+        }
+        if let (Some(probes), Some(since)) = (probes, self.since) {
+            // What is being killed is not asked any more how it is.
+            match stop.is_past_its_grace() {
+                true => probes.cease(leftovers),
+                false => probes.settle(now, since, post, leftovers),
+            }
+        }
     }
 
     /// It is to be stopped. Nothing is done before the turn settles.
@@ -238,15 +262,10 @@ impl Instance {
         };
     }
 
-    /// Kills it with its tree if its grace is over, unless `all` are killed anyway. It is not probed any more.
-    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post, leftovers: &mut Leftovers) {
-        if let Stage::Stopping { stop, probes } = &mut self.stage
-            && stop.is_past_its_grace()
-        {
+    /// Kills it with its tree if its grace is over, unless `all` are killed anyway.
+    pub fn kill_if_overdue(&mut self, all: bool, post: &mut Post) {
+        if let Stage::Stopping { stop, .. } = &mut self.stage {
             stop.kill_if_due(self.run, post.id, all, post.desk);
-            if let Some(probes) = probes {
-                probes.cease(leftovers);
-            }
         }
     }
 

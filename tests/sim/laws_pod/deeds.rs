@@ -181,6 +181,9 @@ impl PodLaws {
             .filter(|_| killed || all_killed)
         {
             instance.killed = instance.killed.or(Some(turn.now));
+            for worker in &mut self.books[place].workers {
+                worker.drop_attempt();
+            }
         }
         Ok(())
     }

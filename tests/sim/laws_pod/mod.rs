@@ -332,12 +332,12 @@ impl PodLaws {
                 match book.next {
                     Next::Again(..) => book.next = book.forgive(now),
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
+                    // One that rests before a new start of everything need not rest any more.
                     Next::First if book.not_before > now => {
                         book.forgive(now);
                         book.not_before = now;
                     }
-                    Next::First => {}
-                    Next::Live | Next::Done(_) => {}
+                    Next::First | Next::Live | Next::Done(_) => {}
                 }
             }
         }

@@ -92,6 +92,15 @@ impl Worker {
         self.moved = None;
     }
 
+    /// Its container is killed: nobody waits for what is under way.
+    pub fn drop_attempt(&mut self) {
+        let work = self.attempt.take().map(|attempt| attempt.work);
+        if let Some(Work::Run(run)) = work {
+            self.lingering = Some(run);
+        }
+        self.tries = 0;
+    }
+
     /// The first beat that is not before `at`, of a ticker that beats since `ran`.
     pub fn beat_from(&self, ran: Time, at: Time) -> Time {
         let ran = self.moved.unwrap_or(ran);

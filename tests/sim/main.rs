@@ -24,6 +24,7 @@ mod laws_passthrough;
 mod laws_pod;
 mod plans;
 mod planted;
+mod planted_pod;
 mod pod;
 mod rng;
 mod script;

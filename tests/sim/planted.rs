@@ -11,8 +11,9 @@ use monopod::time::Time;
 /// A bug must be found within this many seeds. The slowest of them needs a few dozen; a seed is a few milliseconds.
 const SEEDS: u64 = 2000;
 
+/// Within [`SEEDS`] seeds, a machine that was spoilt so breaks the law of this name.
 #[track_caller]
-fn is_caught(law: &str, plant: impl Fn(Box<dyn Machine>, &Plan) -> Box<dyn Machine>) {
+pub fn is_caught(law: &str, plant: impl Fn(Box<dyn Machine>, &Plan) -> Box<dyn Machine>) {
     let mut others = Vec::new();
     for seed in 0..SEEDS {
         let life = live(
@@ -36,16 +37,20 @@ fn is_caught(law: &str, plant: impl Fn(Box<dyn Machine>, &Plan) -> Box<dyn Machi
 }
 
 /// The real machine and what spoils it.
-struct Spoilt<S> {
-    machine: Box<dyn Machine>,
+pub struct Spoilt<S> {
+    /// The real machine.
+    pub machine: Box<dyn Machine>,
     main: Option<ProgramId>,
-    state: S,
-    step: fn(&mut Spoilt<S>, Time, &[Fact]) -> Vec<Action>,
+    /// What the bug keeps in mind.
+    pub state: S,
+    /// What a step is instead.
+    pub step: fn(&mut Spoilt<S>, Time, &[Fact]) -> Vec<Action>,
     deadline: fn(&Spoilt<S>) -> Option<Time>,
 }
 
 impl<S: 'static> Spoilt<S> {
-    fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
+    /// A machine that is not spoilt yet.
+    pub fn new(machine: Box<dyn Machine>, plan: &Plan, state: S) -> Spoilt<S> {
         let main = match &plan.conduct {
             Conduct::Pod(pod) => pod.containers.last().map(|container| container.program),
             Conduct::Passthrough(conduct) => conduct.main,

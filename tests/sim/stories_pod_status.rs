@@ -1,6 +1,6 @@
 //! What is shown of a pod (kubelet-semantics H.6), on the pretend clock.
 
-use crate::pod::Pod;
+use crate::pod::{Pod, exec};
 use crate::script::{goes, healthy_from};
 use crate::story::s;
 use crate::temper::{exits, runs};
@@ -152,4 +152,15 @@ fn s182_an_init_container_that_succeeded_is_ready() {
         .main("web", runs())
         .lives(60);
     told.ready("i", "no@0 yes@4").state("i", "Running@0 0@4");
+}
+
+#[test]
+fn a_container_that_runs_and_has_not_started_up_makes_the_pod_running() {
+    let web = Pod::new().main("a", runs()).main("web", runs());
+    let web = web
+        .post_start(exec(exits(s(3), 0)))
+        .startup(healthy_from(30));
+    web.lives(60)
+        .state("web", "Initial@0 Running@3")
+        .phase("Pending@0 Running@3");
 }

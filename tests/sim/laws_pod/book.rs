@@ -254,7 +254,7 @@ impl Book {
         // Of a probe's kill it is said before there is a code that it is followed by a start, unless with Never (E.2).
         let decided = kill.is_some_and(|kill| kill.by_probe)
             && self.plan.restart.policy != RestartPolicy::Never;
-        let rules = if decided {
+        let rules = if decided || self.commanded {
             &[][..]
         } else {
             &self.plan.restart.rules

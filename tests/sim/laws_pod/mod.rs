@@ -334,7 +334,7 @@ impl PodLaws {
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
                     // One that rests before a new start of everything need not rest any more.
                     Next::First if book.not_before > now => {
-                        let _ = book.forgive(now);
+                        book.forgive(now);
                         book.not_before = now;
                     }
                     Next::First | Next::Live | Next::Done(_) => {}
@@ -392,7 +392,8 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
-            book.ever_up |= book.live().is_some_and(Instance::is_running);
+            let up = |instance: &Instance| instance.is_running() && instance.kill.is_none();
+            book.ever_up |= book.live().is_some_and(up);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);

@@ -70,7 +70,8 @@ impl PodLaws {
                 }
                 Role::Sidecar => {
                     may &= book.ever_started;
-                    must &= book.is_started()
+                    let killed = book.live().is_some_and(|instance| instance.kill.is_some());
+                    must &= (book.is_started() && !killed)
                         || (book.ever_started && self.books[place].plan.role == Role::Main);
                 }
                 Role::Main => {
@@ -82,7 +83,7 @@ impl PodLaws {
                     let free = begun.is_some_and(|instance| !hooked || settled(instance));
                     let killed = begun.is_some_and(|instance| instance.kill.is_some());
                     may &= free || book.ever_up || killed;
-                    must &= free;
+                    must &= free && !killed;
                 }
             }
         }

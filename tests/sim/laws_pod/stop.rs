@@ -142,7 +142,9 @@ impl PodLaws {
             // Of what the hook took, the kubelet subtracts whole seconds only (S84).
             let took = Duration::from_secs(signalled.since(kill.at).as_secs());
             let whole = signalled.after(kill.grace.saturating_sub(took));
-            (kill.by().max(floor), whole.max(floor))
+            // One that was signalled already has two seconds from the moment on that its grace was taken (S158).
+            let taken = signalled.max(kill.at).after(FLOOR);
+            (kill.by().max(floor), whole.max(taken))
         });
         let pods = self.stop.as_ref().map(|stop| stop.by.max(floor));
         let from = own.map(|own| own.0).into_iter().chain(pods).min();

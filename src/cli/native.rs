@@ -218,7 +218,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);
-    let serving = serving(said, false, false);
+    let serving = serving(said, false);
     // What asks, is told or is restarted later needs the working directory and the descriptors long after the start.
     let let_go = pre_stop.is_none() && is_bare && serving.control.is_none();
     Plan {
@@ -288,14 +288,14 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
     }
 }
 
-/// Where nothing is served, nobody misses the control socket: it would cost a command that needs no helper a process. With
-/// a port it is there if it can be had, and with a manifest it is `missed` if not.
-pub(super) fn serving(said: &mut Gathered, by_default: bool, missed: bool) -> Serving {
+/// A command alone has a control socket only where it is asked for: it would cost a process, and whoever may be restarted
+/// pins the working directory. With a manifest it is there `by_default`, and missed if it cannot be had.
+pub(super) fn serving(said: &mut Gathered, by_default: bool) -> Serving {
     let control = match said.last(&flags::CONTROL, values::control_path) {
         Some(asked) => asked.map(|path| Control { path, missed: true }),
         None => by_default.then(|| Control {
             path: flags::CONTROL_PATH.into(),
-            missed,
+            missed: true,
         }),
     };
     Serving {

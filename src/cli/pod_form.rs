@@ -41,7 +41,7 @@ pub(super) fn understand(
     let remap_exit = native::remap_exit(&mut said);
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
     let health = said.last(&flags::HEALTH, values::address);
-    let serving = native::serving(&mut said, true, true);
+    let serving = native::serving(&mut said, true);
     // Looked at for their form only; what they override is not known yet.
     let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
     native::stop_times(&mut said, std::time::Duration::MAX);

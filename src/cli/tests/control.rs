@@ -121,14 +121,13 @@ fn only_the_very_first_word_is_a_command() {
 }
 
 #[test]
-fn the_control_socket_is_there_where_something_is_served_or_it_is_asked_for() {
+fn a_command_alone_has_a_control_socket_only_where_it_is_asked_for() {
     let control = |argv: &[&str]| {
         let control = EMPTY.run(argv).plan.serving.control;
         control.map(|control| (control.path.display().to_string(), control.missed))
     };
-    let usual = || Some(("/run/monopod/control.sock".to_owned(), false));
     assert_eq!(control(&["monopod", "true"]), None);
-    assert_eq!(control(&["monopod", "--health", ":1", "true"]), usual());
+    assert_eq!(control(&["monopod", "--health", ":1", "true"]), None);
     let asked = Some(("/a".to_owned(), true));
     assert_eq!(control(&["monopod", "--control", "/a", "true"]), asked);
     assert_eq!(

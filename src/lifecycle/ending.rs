@@ -129,7 +129,11 @@ impl Ending {
                 let kill_at = self
                     .last_kill_at
                     .unwrap_or(self.stop_by.max(now.after(FLOOR)));
-                self.stage = Stage::Sweeping(Sweep::new(kill_at));
+                // The last container may have ended at the last moment; for the rest there is none.
+                self.stage = Stage::Sweeping(match kill_at > now {
+                    true => Sweep::new(kill_at),
+                    false => Sweep::kill(now),
+                });
             } else if live.all(Container::is_past_its_grace) {
                 kill(crew, true);
                 self.stage = Stage::Sweeping(Sweep::kill(now));

@@ -116,7 +116,7 @@ impl Instance {
     pub fn lapse(&mut self, now: Time, post: &mut Post, leftovers: &mut Leftovers) {
         match &mut self.stage {
             Stage::PostStart(call) => call.lapse(now),
-            Stage::Stopping { stop, .. } => stop.lapse(now, post.id, leftovers, post.desk),
+            Stage::Stopping { stop, .. } => stop.lapse(now),
             Stage::Starting | Stage::Running(_) => {}
         }
         if let Some(probes) = self.probes_mut() {

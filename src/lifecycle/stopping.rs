@@ -96,21 +96,9 @@ impl Stop {
     }
 
     /// Deadlines that are due.
-    pub fn lapse(
-        &mut self,
-        now: Time,
-        id: ContainerId,
-        leftovers: &mut Leftovers,
-        desk: &mut Desk,
-    ) {
+    pub fn lapse(&mut self, now: Time) {
         match &mut self.stage {
-            Stage::Hook(call) => {
-                call.lapse(now);
-                if call.succeeded().is_none() && self.stop_by <= now {
-                    desk.say(Happening::HookOverran(id));
-                    self.end_hook(leftovers);
-                }
-            }
+            Stage::Hook(call) => call.lapse(now),
             Stage::Signalled { kill_at } if *kill_at <= now => self.stage = Stage::KillDue,
             Stage::SignalDue | Stage::Signalled { .. } | Stage::KillDue | Stage::Killed => {}
         }
@@ -132,8 +120,16 @@ impl Stop {
         desk: &mut Desk,
     ) {
         if let Stage::Hook(call) = &mut self.stage {
-            call.settle(now, id, leftovers, desk);
-            if call.succeeded().is_some() {
+            // Looked at here and not when it lapses: joining another stop may have brought the end forward to now.
+            let is_late = self.stop_by <= now;
+            if !is_late {
+                call.settle(now, id, leftovers, desk);
+            }
+            let is_over = call.succeeded().is_some();
+            if is_late && !is_over {
+                desk.say(Happening::HookOverran(id));
+            }
+            if is_late || is_over {
                 self.end_hook(leftovers);
             }
         }

@@ -79,12 +79,12 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
             )
         }
         Happening::HookFailed(id, kind, cause) => {
-            format!(
-                "{} hook of {} failed{}",
-                hook(*kind),
-                name(id),
-                because(*cause)
-            )
+            let so = match kind {
+                HookKind::PostStart => "",
+                HookKind::PreStop => "; the stop goes on",
+            };
+            let (hook, why) = (hook(*kind), because(*cause));
+            format!("{hook} hook of {} failed{why}{so}", name(id))
         }
         Happening::HookOverran(id) => format!(
             "preStop hook of {} is still at it at the end of the grace; the stop goes on without it",

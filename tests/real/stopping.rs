@@ -138,7 +138,7 @@ fn failing_pre_stop(scene: &Scene) -> Outcome {
         run.signal(libc::SIGTERM)?;
         run.ends_with(143).map_err(|why| format!("{hook}: {why}"))?;
         ensure!(
-            run.stderr().contains("pre-stop"),
+            run.stderr().contains("preStop hook of"),
             "nothing was said of it: {:?}",
             run.stderr()
         );

@@ -255,6 +255,30 @@ fn s158_a_rule_starts_everything_anew() {
 }
 
 #[test]
+fn a_new_start_of_everything_cuts_short_the_hook_of_a_stop_that_was_under_way() {
+    let rule = RestartRule {
+        among: true,
+        values: vec![88],
+        action: RuleAction::RestartAllContainers,
+    };
+    // A deadline that was brought forward to the very turn was once left behind in it.
+    Story::new(Always)
+        .add("a", Role::Main, exits(9, 88), |a| {
+            a.restart.rules.push(rule)
+        })
+        .add("b", Role::Main, obeys(1, 0), sleeps(20))
+        .at(5, Fact::Commanded(Command::Restart(ContainerId(1))))
+        .lives(10)
+        .does(&[
+            "0 start a",
+            "0 start b",
+            "9 TERM b",
+            "10 start a",
+            "10 start b",
+        ]);
+}
+
+#[test]
 fn s172_s173_s181_gates_are_waited_for() {
     let mut story = Story::new(Always).main("app", RUNS);
     story.pod.readiness_gates = vec!["x/y".to_owned()];

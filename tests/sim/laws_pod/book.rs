@@ -4,7 +4,7 @@
 
 use super::probe::Worker;
 use monopod::machine::{AskId, Ending, RunId};
-use monopod::plan::{Container, Hook, ProbeKind, RestartPolicy, Role, RuleAction};
+use monopod::plan::{Container, ExitCode, Hook, ProbeKind, RestartPolicy, Role, RuleAction};
 use monopod::time::Time;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Book {
     pub commanded: bool,
     /// Its probes.
     pub workers: Vec<Worker>,
+    /// Whether it was forgiven is not known.
+    pub unsure: bool,
     rests: usize,
     failures: u32,
 }
@@ -124,6 +126,11 @@ impl Instance {
         self.over.is_none()
     }
 
+    /// Whether its own stop has begun: a drain is over that may have come before it.
+    pub fn is_being_stopped(&self) -> bool {
+        self.pre != HookState::Before || self.signalled.is_some()
+    }
+
     /// Running as the status says it: its process runs and its postStart hook is done (S70).
     pub fn is_running(&self) -> bool {
         self.is_live() && self.ran.is_some() && self.post == HookState::Over(true)
@@ -151,6 +158,7 @@ impl Book {
                 .into_iter()
                 .filter_map(|(kind, probe)| Some(Worker::new(kind, probe.as_ref()?)))
                 .collect(),
+            unsure: false,
             rests: 0,
             failures: 0,
         }
@@ -183,6 +191,10 @@ impl Book {
 
     /// Its program was started as this run.
     pub fn begin(&mut self, now: Time, run: RunId) {
+        if let (true, Some((over, _))) = (self.unsure, self.instance.as_ref().and_then(|i| i.over))
+        {
+            self.learn_rests(now.since(over));
+        }
         self.starts += 1;
         self.next = Next::Live;
         self.commanded = false;
@@ -219,7 +231,7 @@ impl Book {
     }
 
     /// Its instance is over. Gives back whether a rule asks for a new start of everything.
-    pub fn over(&mut self, now: Time, ending: Ending, stopping: bool) -> bool {
+    pub fn over(&mut self, now: Time, ending: Ending, code: ExitCode, stopping: bool) -> bool {
         if self.live().is_none() {
             return false;
         }
@@ -239,8 +251,15 @@ impl Book {
             self.next = Next::Done(Some(ending));
             return false;
         }
-        let rules = &self.plan.restart.rules;
-        let rule = rules.iter().find(|rule| rule.matches(ending.code()));
+        // Of a probe's kill it is said before there is a code that it is followed by a start, unless with Never (E.2).
+        let decided = kill.is_some_and(|kill| kill.by_probe)
+            && self.plan.restart.policy != RestartPolicy::Never;
+        let rules = if decided {
+            &[][..]
+        } else {
+            &self.plan.restart.rules
+        };
+        let rule = rules.iter().find(|rule| rule.matches(code));
         let by_policy = match self.plan.restart.policy {
             RestartPolicy::Always => self.plan.role != Role::Init || !ending.is_success(),
             RestartPolicy::OnFailure => {
@@ -286,12 +305,29 @@ impl Book {
         }
         let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
         self.rests += 1;
-        Next::Again(now.after(rest), now.after(rest), rest)
+        let from = if self.unsure { now } else { now.after(rest) };
+        Next::Again(from, now.after(rest), rest)
+    }
+
+    /// How long it was made to wait tells whether it had been forgiven, unless it was forgiven just now.
+    fn learn_rests(&mut self, waited: Duration) {
+        let place = RESTS
+            .iter()
+            .position(|rest| waited >= Duration::from_secs(*rest) && waited.is_zero());
+        if let (Some(place), Next::Again(from, until, _)) = (place, self.next)
+            && from < until
+        {
+            self.rests = place + 1;
+            self.unsure = false;
+        } else if waited >= Duration::from_secs(RESTS[1]) {
+            self.unsure = false;
+        }
     }
 
     /// It is to be started now, as if it had never failed.
     pub fn forgive(&mut self, now: Time) -> Next {
         self.rests = 0;
+        self.unsure = false;
         Next::Again(now, now, Duration::ZERO)
     }
 

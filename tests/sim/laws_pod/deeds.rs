@@ -32,7 +32,7 @@ impl PodLaws {
     }
 
     /// An attempt whose program is ended comes to nothing.
-    fn forget_ended_attempts(&mut self, turn: &Turn) {
+    pub fn forget_ended_attempts(&mut self, turn: &Turn) {
         for (run, ..) in turn.strikes() {
             let workers = self.books.iter_mut().flat_map(|book| &mut book.workers);
             for worker in workers {

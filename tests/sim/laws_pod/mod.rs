@@ -131,6 +131,7 @@ impl PodLaws {
         self.check_starts(turn, was_killing)?;
         self.check_strikes(turn, &heard)?;
         self.check_attempts(turn)?;
+        self.forget_ended_attempts(turn);
         self.begin_ending(turn);
         self.ending.check(turn)?;
         let killing = self.ending.killed_at.is_some();
@@ -284,8 +285,13 @@ impl PodLaws {
             return;
         }
         let stopping = stopping || self.anew.is_some();
-        // Whatever a container leaves in a new start of everything, it is started again.
-        if self.books[place].over(now, ending, stopping) {
+        // An instance that never ran has the runtime's code (S157).
+        let code = if never_ran {
+            ExitCode(128)
+        } else {
+            ending.code()
+        };
+        if self.books[place].over(now, ending, code, stopping) {
             self.anew = Some(now);
             self.ever_anew = true;
         }
@@ -310,22 +316,27 @@ impl PodLaws {
                 if self.stop.is_some() || heard.asked {
                     return;
                 }
-                if let (true, Next::Again(_, _, rest)) = (over, book.next) {
-                    // What ended by itself in this very turn and is to be started anyway was not helped.
-                    if !rest.is_zero() {
-                        book.next = book.forgive(now);
-                    }
+                if let Next::Again(from, until, rest) = book.next
+                    && (over || until <= now)
+                {
+                    // What ended in this very turn, or is to be started anyway, may have been helped or not.
+                    book.unsure = true;
+                    book.next = Next::Again(from.min(now), until.min(now), rest);
                     return;
                 }
                 if let Some(instance) = book.live_mut() {
-                    let first = instance.kill.is_none();
                     instance.kill = instance.kill.or(Some(kill));
-                    book.commanded |= first;
+                    book.commanded = true;
                     return;
                 }
                 match book.next {
                     Next::Again(..) => book.next = book.forgive(now),
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
+                    // One that rests before a new start of everything need not rest any more.
+                    Next::First if book.not_before > now => {
+                        let _ = book.forgive(now);
+                        book.not_before = now;
+                    }
                     Next::First | Next::Live | Next::Done(_) => {}
                 }
             }
@@ -420,6 +431,7 @@ impl PodLaws {
             if let Some(instance) = book.live_mut()
                 && !matches!(instance.post, HookState::Over(_))
                 && instance.ran.is_some()
+                && (instance.kill.is_some() || instance.is_being_stopped())
             {
                 instance.post = HookState::Over(false);
             }

@@ -283,7 +283,7 @@ impl PodLaws {
         }
         let missed = missed && begun.is_empty();
         let passed = missed || (!begun.is_empty() && !retries) || (silent && beat <= now);
-        if passed || (silent && triggered) {
+        if passed || (silent && triggered && gate.delayed_until <= now) {
             worker.pass_began(gate.base, now, beat);
         }
         Ok(())
@@ -321,6 +321,7 @@ impl PodLaws {
         for (place, book) in self.books.iter().enumerate() {
             if let Next::Again(_, until, _) = book.next
                 && self.stop.is_none()
+                && self.anew.is_none()
             {
                 due.push(until);
             }
@@ -328,9 +329,12 @@ impl PodLaws {
                 due.extend(Some(book.not_before).filter(|at| *at > now));
             }
             if let Some(instance) = book.live() {
+                // Once it was killed, nobody waits for what its probes say.
+                if instance.killed.is_none() {
+                    due.extend(book.workers.iter().filter_map(Worker::times_out));
+                }
                 self.due_of_instance(place, book, instance, now, &mut due);
             }
-            due.extend(book.workers.iter().filter_map(Worker::times_out));
         }
         if self.stop.is_none() {
             due.extend(self.pod.active_deadline.map(|span| Time::START.after(span)));
@@ -345,13 +349,15 @@ impl PodLaws {
             window.0.is_some_and(|from| from <= at) && window.1.is_some_and(|until| at <= until)
         };
         let mut workers = self.books.iter().flat_map(|book| &book.workers);
-        workers.any(|worker| worker.lingering.is_some() && worker.beat == Some(at))
+        workers.any(|worker| worker.beat == Some(at))
             || self
                 .books
                 .iter()
                 .filter_map(Book::live)
                 .any(|instance| within(self.kill_window(instance)))
             || (0..self.books.len()).any(|place| within(self.signal_window(place, now)))
+            || self.books.iter().any(|book| matches!(book.next, Next::Again(from, until, _) if from <= at && at <= until))
+            || self.books.iter().any(|book| book.not_before == at)
             || self.stop.as_ref().is_some_and(|stop| stop.drained == at)
             || self.ending.has_begun() && within((self.ending.kill_at, self.ending.due()))
     }
@@ -371,7 +377,11 @@ impl PodLaws {
         }
         if let HookState::Live(Work::Until(at)) = instance.post
             && instance.kill.is_none()
-            && self.stop.is_none()
+            && !instance.is_being_stopped()
+            && self
+                .stop
+                .as_ref()
+                .is_none_or(|stop| now < self.drained(stop))
         {
             due.push(at);
         }

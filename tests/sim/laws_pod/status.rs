@@ -59,7 +59,11 @@ impl PodLaws {
         for (place, book) in self.books.iter().enumerate() {
             // A postStart hook that ends as a stop begins may have been heard or not.
             let killed = book.live().is_some_and(|instance| instance.kill.is_some());
-            if (self.stop.is_some() || killed) && book.plan.post_start.is_some() {
+            // And what the probes of a container say that was sent SIGKILL is nobody's business.
+            let dying = book
+                .live()
+                .is_some_and(|instance| instance.killed.is_some());
+            if (self.stop.is_some() || killed) && book.plan.post_start.is_some() || dying {
                 continue;
             }
             self.check_container(turn, place, book).map_err(|broken| {
@@ -94,7 +98,9 @@ impl PodLaws {
         let right = match shown.state {
             ContainerState::Running(since) => running == Some(since),
             ContainerState::Waiting(WaitingReason::CrashLoopBackOff(rest)) => match book.next {
-                Next::Again(_, until, expected) => rest == expected && until > turn.now,
+                Next::Again(_, until, expected) => {
+                    (rest == expected || book.unsure) && until > turn.now
+                }
                 _ => book.not_before > turn.now,
             },
             ContainerState::Waiting(_) => running.is_none(),
@@ -156,6 +162,13 @@ impl PodLaws {
 
     fn check_conditions(&self, turn: &Turn) -> Verdict {
         let hooked = self.books.iter().any(|book| book.plan.post_start.is_some());
+        let dying = |book: &Book| {
+            book.live()
+                .is_some_and(|instance| instance.killed.is_some())
+        };
+        if self.books.iter().any(dying) {
+            return Ok(());
+        }
         if hooked
             && (self.stop.is_some()
                 || self

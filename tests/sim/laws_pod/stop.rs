@@ -81,7 +81,7 @@ impl PodLaws {
     }
 
     /// The drain is for main containers that serve; without any there is none.
-    fn drained(&self, stop: &Stop) -> Time {
+    pub fn drained(&self, stop: &Stop) -> Time {
         match self.mains_live() {
             true => stop.drained,
             false => stop.at,

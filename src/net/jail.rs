@@ -138,15 +138,17 @@ fn die_with(core: libc::pid_t) -> Result<Result<(), Errno>, Unfit> {
 
 /// Keeps the listeners, the line and stderr, and closes everything else.
 ///
-/// Descriptors 0 and 1, and 2 if it was closed, become a socket that was never connected, so that nothing can be written
-/// to it. They must be taken by something, or the next client would become the one that log lines are written to, and
-/// there may be no /dev/null.
+/// Descriptors 0 and 1, and 2 if it was closed, become a listener once more, or a socket that was never connected. They
+/// must be taken by something, or the next client would become the one that log lines are written to, and there may be
+/// no /dev/null; to neither of the two anything can be written.
 fn keep_only(jail: &mut Jail, kept: Kept<'_>) -> Result<(OwnedFd, Listeners), Errno> {
     let health = kept.health.map(duplicate_above_stderr).transpose()?;
     let control = kept.control.map(duplicate_above_stderr).transpose()?;
     let line = duplicate_above_stderr(kept.line.as_fd())?;
-    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
-    let stopper = duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())?;
+    let stopper = match health.as_ref().or(control.as_ref()) {
+        Some(listener) => duplicate_above_stderr(listener.as_fd())?,
+        None => unconnected()?,
+    };
     // Now, or it would be closed a second time when it goes out of scope; a debug build aborts at that.
     drop(kept);
     let all: Vec<i32> = [health.as_ref(), control.as_ref(), Some(&line)]
@@ -167,6 +169,12 @@ fn keep_only(jail: &mut Jail, kept: Kept<'_>) -> Result<(OwnedFd, Listeners), Er
     let closed = descriptors::close_all_but(all);
     jail.note("closing inherited descriptors", closed);
     Ok((line, [health, control]))
+}
+
+/// A socket that leads nowhere.
+fn unconnected() -> Result<OwnedFd, Errno> {
+    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
+    duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())
 }
 
 fn duplicate_above_stderr(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {

@@ -24,6 +24,7 @@ pub mod link;
 pub mod listen;
 mod message;
 pub mod probe;
+pub mod probes;
 mod server;
 pub mod wire;
 

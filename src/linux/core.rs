@@ -18,9 +18,9 @@ use super::spawn::{self, Spawner};
 use super::tty::Terminal;
 use super::{reap, wait};
 use crate::descriptors;
-use crate::machine::{Fact, Machine};
+use crate::machine::{Answer, AskId, Cause, Fact, Machine, Outcome};
 use crate::net::{self, Link};
-use crate::plan::{ExitCode, Plan};
+use crate::plan::{CheckId, ExitCode, Plan};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Core<'a> {
     records: Vec<Record>,
     /// The helper's questions of this turn.
     questions: Vec<u32>,
+    /// What the machine wants asked over the network, in this step.
+    pub(super) asks: Vec<(AskId, CheckId)>,
     /// Helpers that hung up and could not be collected yet.
     dying: Vec<i32>,
     /// How long to sleep at most while there are such.
@@ -79,6 +81,7 @@ impl<'a> Core<'a> {
             more_ended: false,
             records: Vec::new(),
             questions: Vec::new(),
+            asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
         }
@@ -106,6 +109,7 @@ impl<'a> Core<'a> {
                     }
                 }
             }
+            self.send_asks(&mut news);
             if news.is_empty() {
                 break;
             }
@@ -207,10 +211,8 @@ impl<'a> Core<'a> {
     }
 
     pub(super) fn fork_helper(&mut self) -> Result<(), Errno> {
-        let Some(listener) = &self.listener else {
-            return Ok(());
-        };
-        let (pid, link) = net::fork_helper(listener.as_fd(), self.own_pid)?;
+        let listener = self.listener.as_ref().map(AsFd::as_fd);
+        let (pid, link) = net::fork_helper(listener, &self.plan.checks, self.own_pid)?;
         self.helper = Some(Helper { pid, link });
         Ok(())
     }
@@ -227,8 +229,10 @@ impl<'a> Core<'a> {
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
         self.dying.retain(|pid| !net::collect(*pid));
         let Some(helper) = &self.helper else { return };
-        let heard = helper.link.questions();
+        let heard = helper.link.hear();
         self.questions.extend(heard.questions);
+        let answered = heard.answered.into_iter();
+        facts.extend(answered.map(|(ask, answer)| Fact::Answered(ask, answer)));
         if heard.lost {
             self.dying
                 .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
@@ -237,6 +241,20 @@ impl<'a> Core<'a> {
             self.questions.clear();
             facts.push(Fact::HelperLost);
         }
+    }
+
+    /// Hands the helper all asks of a step. Those that it cannot be told of are answered here, in the same turn.
+    fn send_asks(&mut self, news: &mut Vec<Fact>) {
+        let refused = match &self.helper {
+            Some(helper) => helper.link.ask(&self.asks),
+            None => &self.asks,
+        };
+        let away = Answer {
+            outcome: Outcome::Unknown,
+            cause: Cause::NoHelper,
+        };
+        news.extend(refused.iter().map(|(ask, _)| Fact::Answered(*ask, away)));
+        self.asks.clear();
     }
 
     /// After the turn, so that the answer knows all that the turn brought.

@@ -29,8 +29,8 @@ impl Core<'_> {
                 spared.extend(self.helper.as_ref().map(|helper| helper.pid));
                 everyone::strike(signal, self.own_pid, &spared, &mut self.runs);
             }
-            // No helper asks yet.
-            Action::Ask(..) => {}
+            // Sent together when the step is done.
+            Action::Ask(ask, check) => self.asks.push((ask, check)),
             Action::StartHelper => return self.start_helper(),
             // SAFETY: plain numbers.
             Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),

@@ -14,7 +14,8 @@ pub enum Action {
     /// Send a signal to every process in our care: all of the PID namespace as PID 1, all descendants otherwise.
     StrikeAll(Signal),
     /// Have the helper ask this over the network. Its answer is a fact; a helper that is lost takes all its answers
-    /// with it. Without a helper: nothing happens.
+    /// with it. Without a helper, or with one that is hundreds of asks behind, the answer is Unknown, for want of a
+    /// helper, and comes in the same turn. Asking a check anew gives up on its earlier asking.
     Ask(AskId, CheckId),
     /// Fork the helper.
     StartHelper,

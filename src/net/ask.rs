@@ -1,4 +1,5 @@
-//! The helper's end of the line: asks the core for its status, one question at a time.
+//! The helper's end of the line: asks the core for its status, one question at a time; hears which checks the core wants
+//! asked, and tells what came of them.
 //!
 //! Every request is answered from a question that was sent after the request had come, so a page never shows a state
 //! older than itself. However many requests wait, one answer serves all that were there when its question was sent:
@@ -8,6 +9,9 @@
 //! line busy for ever, one lost answer would be 503 for ever.
 
 use super::wire::{Answer, Question};
+use super::wire_checks::{Answered, Asks};
+use crate::machine::AskId;
+use crate::plan::CheckId;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -23,6 +27,15 @@ pub struct Asker {
     line: OwnedFd,
     next_number: u32,
     outstanding: Option<(u32, Instant)>,
+}
+
+/// What the core says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The status, to a question.
+    Status(Answer),
+    /// Checks to ask.
+    Asks(Vec<(AskId, CheckId)>),
 }
 
 /// The core is gone and so is the reason to be here.
@@ -53,36 +66,45 @@ impl Asker {
             return None;
         }
         let number = self.next_number;
-        let bytes = Question { number }.to_bytes();
         // Refused when a stopped core has left hundreds of old questions unread; when it is gone, `hear` says so.
-        send(
-            self.line.as_raw_fd(),
-            &bytes,
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
-        )
-        .ok()?;
+        self.send(&Question { number }.to_bytes()).ok()?;
         self.next_number = number.wrapping_add(1);
         self.outstanding = Some((number, now));
         Some(number)
     }
 
-    /// The next answer that has come, if any.
-    pub fn hear(&mut self) -> Result<Option<Answer>, CoreGone> {
-        let mut bytes = [0; Answer::SIZE + 1];
-        match recv(self.line.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => Err(CoreGone),
-            Ok(length) => {
-                let answer = Answer::from_bytes(&bytes[..length]);
-                if let (Some(answer), Some((number, _))) = (answer, self.outstanding)
-                    && answer.number == number
-                {
-                    self.outstanding = None;
-                }
-                Ok(answer)
-            }
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
-            Err(_) => Err(CoreGone),
+    /// Tells what came of a check. False if it cannot be told just now: the core has hundreds of messages to read.
+    pub fn tell(&self, answered: Answered) -> bool {
+        self.send(&answered.to_bytes()) != Err(Errno::EAGAIN)
+    }
+
+    /// The next that the core has said, if anything.
+    pub fn hear(&mut self) -> Result<Option<Heard>, CoreGone> {
+        let mut bytes = [0; Asks::SIZE + 1];
+        let length = match recv(self.line.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => return Err(CoreGone),
+            Ok(length) => length,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(_) => return Err(CoreGone),
+        };
+        if let Some(asks) = Asks::from_bytes(&bytes[..length]) {
+            return Ok(Some(Heard::Asks(asks)));
         }
+        let answer = Answer::from_bytes(&bytes[..length]);
+        if let (Some(answer), Some((number, _))) = (answer, self.outstanding)
+            && answer.number == number
+        {
+            self.outstanding = None;
+        }
+        Ok(answer.map(Heard::Status))
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        send(
+            self.line.as_raw_fd(),
+            bytes,
+            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+        )
     }
 }
 
@@ -98,6 +120,14 @@ mod tests {
     use crate::machine::Status;
     use crate::net::link;
 
+    /// Of the status that has come.
+    fn number(asker: &mut Asker) -> u32 {
+        match asker.hear().unwrap() {
+            Some(Heard::Status(answer)) => answer.number,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn an_answer_covers_its_own_question_and_earlier_ones_across_the_wrap() {
         assert!(covers(5, 5) && covers(6, 5) && !covers(5, 6));
@@ -111,13 +141,13 @@ mod tests {
         let start = Instant::now();
         assert_eq!(asker.ask(start), Some(0));
         assert_eq!(asker.ask(start), None);
-        assert_eq!(core.questions().questions, [0]);
+        assert_eq!(core.hear().questions, [0]);
         assert!(asker.hear().unwrap().is_none());
 
         // The answer to question 0 is lost. After a while the next one is asked, and is answered.
         assert_eq!(asker.ask(start + PATIENCE), Some(1));
         core.answer(1, Status::default());
-        assert_eq!(asker.hear().unwrap().unwrap().number, 1);
+        assert_eq!(number(&mut asker), 1);
         assert_eq!(asker.ask(start + PATIENCE), Some(2));
     }
 
@@ -129,7 +159,7 @@ mod tests {
         asker.ask(start);
         asker.ask(start + PATIENCE);
         core.answer(0, Status::default());
-        assert_eq!(asker.hear().unwrap().unwrap().number, 0);
+        assert_eq!(number(&mut asker), 0);
         assert_eq!(asker.ask(start + PATIENCE), None);
     }
 

@@ -5,7 +5,7 @@
 //! 1. **Die with the core.** Until this holds, a core that dies leaves a helper behind that keeps the port.
 //! 2. **A session of its own**: nothing that is done to the terminal or to the core's process group reaches it.
 //! 3. **The root directory**: it pins no mount.
-//! 4. **Descriptors**: all but the listener, its end of the line and stderr. Before anything that can take long, because
+//! 4. **Descriptors**: all but the listener (if any), its end of the line and stderr. Before anything that can take long, because
 //!    some of them are pipes whose other end somebody waits on.
 //! 5. **A name**, so that a person who reads `ps` is not left to guess.
 //! 6. **Groups, then user**: after the user is changed there is no right left to change the groups. Then every
@@ -18,7 +18,7 @@
 //!
 //! Every step but two may be refused (a uid without rights, a strict seccomp profile) and the helper serves all the same:
 //! a container without health endpoints is worse than a helper with a right too many. What was refused is returned, not
-//! hidden. The two are having a parent and having the two descriptors, without which there is nothing to serve.
+//! hidden. The two are having a parent and having the descriptors, without which there is nothing to do.
 //!
 //! No step needs /proc, memory of any size, or the file system.
 //!
@@ -31,6 +31,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::{chdir, getppid, setsid};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -79,16 +80,16 @@ pub enum Unfit {
 }
 
 /// Shuts this process in. `core` is the pid of the parent; `descriptors` is how many may be open at once from now on.
-/// Gives back the listener and the line, which have new numbers.
+/// Gives back the listener, if there is one, and the line, which have new numbers.
 ///
 /// Only for a process that was forked for it and has one thread: all its other descriptors are closed under whoever
 /// holds them.
 pub fn enter(
     core: libc::pid_t,
-    listener: BorrowedFd<'_>,
+    listener: Option<BorrowedFd<'_>>,
     line: OwnedFd,
     descriptors: u64,
-) -> Result<(Jail, OwnedFd, OwnedFd), Unfit> {
+) -> Result<(Jail, Option<OwnedFd>, OwnedFd), Unfit> {
     let mut jail = Jail::default();
     jail.note("dying with the core", die_with(core)?);
     jail.note("a session of its own", setsid());
@@ -123,18 +124,20 @@ fn die_with(core: libc::pid_t) -> Result<Result<(), Errno>, Unfit> {
     }
 }
 
-/// Keeps the listener, the line and stderr, and closes everything else.
+/// Keeps the listener, if there is one, the line and stderr, and closes everything else.
 ///
-/// Descriptors 0 and 1, and 2 if it was closed, become the listener once more. They must be taken by something, or the
-/// next client would become the one that log lines are written to, and there may be no /dev/null; to a listening socket
-/// nothing can be written.
+/// Descriptors 0 and 1, and 2 if it was closed, become a socket that was never connected, so that nothing can be written
+/// to it. They must be taken by something, or the next client would become the one that log lines are written to, and
+/// there may be no /dev/null.
 fn keep_only(
     jail: &mut Jail,
-    listener: BorrowedFd<'_>,
+    listener: Option<BorrowedFd<'_>>,
     old_line: OwnedFd,
-) -> Result<(OwnedFd, OwnedFd), Errno> {
-    let listener = duplicate_above_stderr(listener)?;
+) -> Result<(Option<OwnedFd>, OwnedFd), Errno> {
+    let listener = listener.map(duplicate_above_stderr).transpose()?;
     let line = duplicate_above_stderr(old_line.as_fd())?;
+    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
+    let stopper = duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())?;
     // Now, or it would be closed a second time when it goes out of scope; a debug build aborts at that.
     drop(old_line);
     for number in 0..=2 {
@@ -142,11 +145,13 @@ fn keep_only(
         let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) } != -1;
         if number != 2 || !is_open {
             // SAFETY: whoever owns this number in the core's memory is never run in this process.
-            let outcome = unsafe { libc::dup2(listener.as_raw_fd(), number) };
+            let outcome = unsafe { libc::dup2(stopper.as_raw_fd(), number) };
             jail.note("standard descriptors", Errno::result(outcome));
         }
     }
-    let closed = descriptors::close_all_but(vec![listener.as_raw_fd(), line.as_raw_fd()]);
+    drop(stopper);
+    let kept = listener.iter().chain([&line]).map(AsRawFd::as_raw_fd);
+    let closed = descriptors::close_all_but(kept.collect());
     jail.note("closing inherited descriptors", closed);
     Ok((listener, line))
 }

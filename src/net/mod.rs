@@ -4,9 +4,9 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | [`listen`], [`link`], this file's [`fork_helper`] and [`collect`] | open the port, read five bytes at a time, never block |
-//! | the helper | `jail`, `server`, `connection`, `ask`, `message` | read what strangers send, die at any moment |
-//! | both | [`wire`] | turn two messages into bytes and back |
+//! | the core (PID 1) | [`listen`], [`link`], this file's [`fork_helper`] and [`collect`] | open the port, read a few bytes at a time, never block |
+//! | the helper | `jail`, `server`, `connection`, `ask`, `message`, [`probes`] | read what strangers send, die at any moment |
+//! | both | [`wire`], [`wire_checks`] | turn messages into bytes and back |
 //! | `monopod probe` | [`probe`] | block, with a deadline |
 //!
 //! The helper is forked, not executed: it needs no file, and starts in the time of a fork. It holds nothing that the core
@@ -27,12 +27,14 @@ pub mod probe;
 pub mod probes;
 mod server;
 pub mod wire;
+pub mod wire_checks;
 
 #[cfg(test)]
 mod tests;
 
 pub use link::Link;
 
+use crate::plan::Check;
 use nix::errno::Errno;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,21 +48,23 @@ const PANICKED: u8 = 101;
 const END_REST_MS: libc::c_int = 1;
 const END_TRIES: u32 = 200;
 
-/// Forks a helper that serves on `listener` and asks over the link. Gives its pid and the core's end. `core` is the
-/// caller's own pid, as its children see it.
+/// Forks a helper that serves on `listener`, if there is one, and asks `checks` when told to. Gives its pid and the
+/// core's end of the line. `core` is the caller's own pid, as its children see it.
 ///
 /// The caller must have one thread, or the new process may find the allocator locked for ever, and should have all
 /// signals blocked, which the helper inherits and keeps: nothing but SIGKILL ends it.
 pub fn fork_helper(
-    listener: BorrowedFd<'_>,
+    listener: Option<BorrowedFd<'_>>,
+    checks: &[Check],
     core: libc::pid_t,
 ) -> Result<(libc::pid_t, Link), Errno> {
-    fork_limited(listener, core, server::DESCRIPTORS)
+    fork_limited(listener, checks, core, server::descriptors(checks.len()))
 }
 
 /// As [`fork_helper`], for a helper that may have this many descriptors open.
 fn fork_limited(
-    listener: BorrowedFd<'_>,
+    listener: Option<BorrowedFd<'_>>,
+    checks: &[Check],
     core: libc::pid_t,
     descriptors: u64,
 ) -> Result<(libc::pid_t, Link), Errno> {
@@ -76,7 +80,9 @@ fn fork_limited(
         0 => {
             // Or the helper would hold the core's end too and never see the line end.
             drop(link);
-            let code = catch_unwind(AssertUnwindSafe(|| run(core, listener, line, descriptors)));
+            let code = catch_unwind(AssertUnwindSafe(|| {
+                run(core, listener, line, checks, descriptors)
+            }));
             // SAFETY: ends the process at once. The core's exit handlers and destructors are not ours to run.
             unsafe { libc::_exit(code.unwrap_or(PANICKED).into()) }
         }
@@ -85,7 +91,13 @@ fn fork_limited(
 }
 
 /// The helper's main.
-fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd, descriptors: u64) -> u8 {
+fn run(
+    core: libc::pid_t,
+    listener: Option<BorrowedFd<'_>>,
+    line: OwnedFd,
+    checks: &[Check],
+    descriptors: u64,
+) -> u8 {
     // The standard hook prints to stderr and waits for its reader; the log does not.
     std::panic::set_hook(Box::new(|panic| {
         log::error!("a bug in monopod's network helper, which is started again: {panic}");
@@ -93,7 +105,7 @@ fn run(core: libc::pid_t, listener: BorrowedFd<'_>, line: OwnedFd, descriptors: 
     match jail::enter(core, listener, line, descriptors) {
         Ok((jail, listener, line)) => {
             log::debug!("network helper: {jail}");
-            server::serve(listener, line)
+            server::serve(listener, line, checks)
         }
         Err(jail::Unfit::Orphaned) => UNFIT,
         Err(jail::Unfit::Descriptors(errno)) => {

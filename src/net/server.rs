@@ -13,8 +13,11 @@
 #[cfg(test)]
 mod tests;
 
-use super::ask::{Asker, CoreGone, covers};
+use super::ask::{Asker, CoreGone, Heard, covers};
 use super::connection::Connection;
+use super::probes::{ATTEMPTS, Probes};
+use super::wire_checks::Answered;
+use crate::plan::Check;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -24,8 +27,10 @@ use std::time::{Duration, Instant};
 /// hold connections open: each of 256 costs at most 8 kB here and 32 kB in the kernel.
 const CONNECTIONS: usize = 256;
 
-/// Descriptors that the helper needs: a connection each, and the few of its own.
-pub const DESCRIPTORS: u64 = CONNECTIONS as u64 + 16;
+/// Descriptors that the helper needs: a connection each, an attempt each, and the few of its own.
+pub fn descriptors(checks: usize) -> u64 {
+    (CONNECTIONS + checks.min(ATTEMPTS) + 16) as u64
+}
 
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -39,11 +44,13 @@ const CORE_GONE: u8 = 0;
 /// The listener or the poll failed in a way that will not pass; the core forks another helper.
 const BROKEN: u8 = 1;
 
-/// Serves until the core hangs up, and says with which code to exit. Blocks, and is meant for a process of its own.
-pub fn serve(listener: OwnedFd, line: OwnedFd) -> u8 {
+/// Serves, where there is a listener, and asks the checks that the core wants asked, until the core hangs up. Says with
+/// which code to exit. Blocks, and is meant for a process of its own.
+pub fn serve(listener: Option<OwnedFd>, line: OwnedFd, checks: &[Check]) -> u8 {
     let mut server = Server {
-        listener: TcpListener::from(listener),
+        listener: listener.map(TcpListener::from),
         asker: Asker::new(line),
+        probes: Probes::new(checks),
         connections: Vec::new(),
         accept_again: None,
         polled: Vec::new(),
@@ -60,14 +67,15 @@ pub fn serve(listener: OwnedFd, line: OwnedFd) -> u8 {
     }
 }
 
-struct Server {
-    listener: TcpListener,
+struct Server<'a> {
+    listener: Option<TcpListener>,
     asker: Asker,
+    probes: Probes<'a>,
     /// In the order of their coming.
     connections: Vec<Connection>,
     /// Until when nobody is accepted.
     accept_again: Option<Instant>,
-    /// The line, the listener, then the connections in their order. Kept so that its memory is.
+    /// The line, the listener, the connections in their order, then what the probes wait for. Kept so that its memory is.
     polled: Vec<libc::pollfd>,
 }
 
@@ -82,11 +90,14 @@ impl From<CoreGone> for End {
     }
 }
 
-impl Server {
+impl Server<'_> {
     /// Waits for something to do and does it.
     fn turn(&mut self) -> Result<(), End> {
         self.poll().map_err(End::Broken)?;
         let now = Instant::now();
+        // Before the line is heard, as new asks would shift what was polled.
+        let of_probes = &self.polled[2 + self.connections.len()..];
+        self.probes.advance(of_probes, now);
         // Answers before deadlines: an answer that has come in time counts, also when we were kept from reading it.
         if self.polled[0].revents != 0 {
             self.hear(now)?;
@@ -105,27 +116,33 @@ impl Server {
             self.accept(now).map_err(End::Broken)?;
         }
         self.ask(now);
+        self.tell();
         Ok(())
     }
 
     fn poll(&mut self) -> io::Result<()> {
-        let listener = if self.may_accept() {
-            self.listener.as_raw_fd()
-        } else {
-            -1 // which poll passes over
+        let listener = match &self.listener {
+            Some(listener) if self.may_accept() => listener.as_raw_fd(),
+            _ => -1, // which poll passes over
+        };
+        let line_events = match self.probes.has_answers() {
+            true => libc::POLLIN | libc::POLLOUT,
+            false => libc::POLLIN,
         };
         self.polled.clear();
-        for fd in [self.asker.fd(), listener] {
+        for (fd, events) in [(self.asker.fd(), line_events), (listener, libc::POLLIN)] {
             self.polled.push(libc::pollfd {
                 fd,
-                events: libc::POLLIN,
+                events,
                 revents: 0,
             });
         }
         self.polled
             .extend(self.connections.iter().map(Connection::poll));
+        self.probes.poll(&mut self.polled);
         let deadlines = self.connections.iter().map(Connection::deadline);
-        let timeout = match deadlines.chain(self.accept_again).min() {
+        let others = self.accept_again.into_iter().chain(self.probes.deadline());
+        let timeout = match deadlines.chain(others).min() {
             None => -1,
             // Rounded up, or the last millisecond is spent in a circle.
             Some(deadline) => {
@@ -145,9 +162,18 @@ impl Server {
         Ok(())
     }
 
-    /// Gives every answer that has come to all who may have it.
+    /// Gives every answer that has come to all who may have it, and the probes what is to be asked.
     fn hear(&mut self, now: Instant) -> Result<(), End> {
-        while let Some(answer) = self.asker.hear()? {
+        while let Some(heard) = self.asker.hear()? {
+            let answer = match heard {
+                Heard::Status(answer) => answer,
+                Heard::Asks(asks) => {
+                    for (ask, check) in asks {
+                        self.probes.ask(ask, check, now);
+                    }
+                    continue;
+                }
+            };
             for connection in &mut self.connections {
                 if connection
                     .awaits()
@@ -158,6 +184,15 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Tells the core what came of checks, as far as the line takes it.
+    fn tell(&mut self) {
+        while let Some((ask, answer)) = self.probes.next_answer() {
+            if !self.asker.tell(Answered { ask, answer }) {
+                return self.probes.keep_answer(ask, answer);
+            }
+        }
     }
 
     /// Asks the core for all who wait and were not asked for.
@@ -178,10 +213,10 @@ impl Server {
 
     fn accept(&mut self, now: Instant) -> io::Result<()> {
         for _ in 0..ACCEPTS_PER_TURN {
-            if !self.may_accept() {
+            let Some(listener) = self.listener.as_ref().filter(|_| self.may_accept()) else {
                 return Ok(());
-            }
-            match self.listener.accept() {
+            };
+            match listener.accept() {
                 Ok((socket, _)) => {
                     if self.connections.len() >= CONNECTIONS {
                         self.evict();

@@ -69,7 +69,7 @@ pub fn becomes_readable(fd: &impl AsFd, within: Duration) -> bool {
 /// The questions that are the next to come.
 pub fn next_questions(link: &Link) -> Vec<u32> {
     assert!(becomes_readable(link, A_WHILE), "no question came");
-    link.questions().questions
+    link.hear().questions
 }
 
 /// Runs `story` in a process that has no other test in it. `name` is that of the test that calls.
@@ -97,7 +97,7 @@ fn alone(name: &str, story: impl FnOnce()) {
 }
 
 fn fork(listener: &OwnedFd) -> (libc::pid_t, Link) {
-    fork_helper(listener.as_fd(), std::process::id() as i32).unwrap()
+    fork_helper(Some(listener.as_fd()), &[], std::process::id() as i32).unwrap()
 }
 
 /// Asks as a client and answers as the core.
@@ -185,7 +185,7 @@ fn the_helper_serves_from_a_jail() {
             assert_eq!(limit("Max processes"), "0");
             assert_eq!(
                 limit("Max open files"),
-                super::server::DESCRIPTORS.to_string()
+                super::server::descriptors(0).to_string()
             );
             assert_eq!(limit("Max address space"), (256 << 20).to_string());
         }
@@ -219,7 +219,7 @@ fn the_clients_of_a_killed_helper_are_answered_by_the_next() {
                 unsafe { libc::kill(pid, libc::SIGKILL) };
                 // The port does not refuse while nobody serves it.
                 let client = send(address, &get("/livez"));
-                assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+                assert!(becomes_readable(&link, A_WHILE) && link.hear().lost);
                 let last = pid;
                 collect(last);
                 (pid, link) = fork(&listener);
@@ -231,7 +231,7 @@ fn the_clients_of_a_killed_helper_are_answered_by_the_next() {
             }
             // One that lives is ended.
             wait_until_collected(pid);
-            assert!(link.questions().lost);
+            assert!(link.hear().lost);
         },
     );
 }
@@ -241,15 +241,21 @@ fn a_helper_without_its_core_does_not_begin() {
     alone("a_helper_without_its_core_does_not_begin", || {
         let (listener, _) = open_port();
         // Somebody else is said to be the core.
-        let (pid, link) = fork_helper(listener.as_fd(), 1).unwrap();
-        assert!(becomes_readable(&link, A_WHILE) && link.questions().lost);
+        let (pid, link) = fork_helper(Some(listener.as_fd()), &[], 1).unwrap();
+        assert!(becomes_readable(&link, A_WHILE) && link.hear().lost);
         wait_until_collected(pid);
     });
 }
 
 /// A helper that can open so many descriptors only.
 fn fork_starved(listener: &OwnedFd, descriptors: u64) -> (libc::pid_t, Link) {
-    fork_limited(listener.as_fd(), std::process::id() as i32, descriptors).unwrap()
+    fork_limited(
+        Some(listener.as_fd()),
+        &[],
+        std::process::id() as i32,
+        descriptors,
+    )
+    .unwrap()
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The two messages between the helper and the core, as bytes. Nothing else ever passes between them.
+//! The messages between the helper and the core, as bytes: here the two about the status, in
+//! [`wire_checks`](super::wire_checks) those about checks. Nothing else ever passes between them.
 //!
 //! Fixed sizes and a tag each, over a socket that keeps messages apart: there is no length to believe, nothing to
 //! collect in parts and nothing to allocate. The core reads what a process sends that strangers can talk to, so

@@ -33,7 +33,7 @@ mod tls;
 mod url;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use crate::machine::{Answer, AskId, Cause, Outcome};
 use crate::plan::{Check, CheckId};
@@ -119,10 +119,15 @@ impl<'a> Probes<'a> {
     /// time. So an http hook that never ends is left open (S86) until its container is stopped the next time, and what
     /// is open never grows beyond the number of checks.
     pub fn ask(&mut self, ask: AskId, check: CheckId, now: Instant) {
+        let earlier = self.waiting.iter().filter(|(_, other)| *other == check);
+        let mut given_up: Vec<AskId> = earlier.map(|(ask, _)| *ask).collect();
+        self.waiting.retain(|(_, other)| *other != check);
         let earlier = self.under_way.extract_if(.., |other| other.check == check);
-        let asks: Vec<AskId> = earlier.map(|other| other.ask).collect();
-        self.answers
-            .extend(asks.into_iter().map(|ask| (ask, unknown(Cause::TimedOut))));
+        given_up.extend(earlier.map(|other| other.ask));
+        let answers = given_up
+            .into_iter()
+            .map(|ask| (ask, unknown(Cause::TimedOut)));
+        self.answers.extend(answers);
         self.waiting.push_back((ask, check));
         self.begin(now);
     }

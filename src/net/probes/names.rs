@@ -278,8 +278,10 @@ impl Search {
             if answer.is_none()
                 && let Some(question) = dns::question(*number, name, *kind)
             {
-                // A question that is lost is asked again.
-                let _ = self.socket.send(&question);
+                // A question that is lost is asked again; at once if the kernel knows that nobody is there.
+                if self.socket.send(&question).is_err() {
+                    self.ask_again = now;
+                }
             }
         }
     }
@@ -431,16 +433,16 @@ mod tests {
                 Vec::new()
             })
         });
-        let start = Instant::now();
         assert_eq!(
             addresses(search(vec![absent, server], &["db"])),
             ["1.2.3.4:7"]
         );
-        assert!(start.elapsed() < PATIENCE);
         assert_eq!(
             addresses(search(vec![silent, server], &["db"])),
             ["1.2.3.4:7"]
         );
+        let start = Instant::now();
         assert!(matches!(search(vec![absent], &["db"]), Found::Nobody));
+        assert!(start.elapsed() < PATIENCE * TRIES / 2);
     }
 }

@@ -19,7 +19,11 @@ use std::time::{Duration, Instant};
 fn served() -> (SocketAddr, Link, JoinHandle<u8>) {
     let (listener, address) = open_port();
     let (link, line) = link::pair().unwrap();
-    (address, link, thread::spawn(move || serve(listener, line)))
+    (
+        address,
+        link,
+        thread::spawn(move || serve(Some(listener), line, &[])),
+    )
 }
 
 /// A server with a core that answers everything at once, until this is dropped.
@@ -37,7 +41,7 @@ impl Living {
         let core = thread::spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 if becomes_readable(&link, Duration::from_millis(20)) {
-                    let heard = link.questions();
+                    let heard = link.hear();
                     assert!(!heard.lost, "the server has ended");
                     for number in heard.questions {
                         link.answer(number, SERVING);

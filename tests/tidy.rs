@@ -63,8 +63,8 @@ const WORDS: [(&str, &[&str], &str); 15] = [
     ),
     (
         "std::fs",
-        &["linux/", "main.rs"],
-        "files are the hands' business",
+        &["linux/", "main.rs", "net/probes/names.rs"],
+        "files are the hands' business; but for the two that name hosts",
     ),
     (
         "std::env",
@@ -198,6 +198,7 @@ fn no_file_is_dead() {
             &[
                 "tests/beside_others.rs",
                 "tests/bug.rs",
+                "tests/probes.rs",
                 "tests/real/main.rs",
                 "tests/sim/main.rs",
                 "tests/tidy.rs",

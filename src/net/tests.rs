@@ -4,8 +4,8 @@
 //! tests starts the test program once more for itself alone, and forks there.
 
 use super::{Link, collect, fork_helper, fork_limited, listen::listen};
-use crate::machine::Status;
-use crate::plan::HealthAddress;
+use crate::machine::{Answer, AskId, Cause, Outcome, Status};
+use crate::plan::{Asker, Check, CheckId, HealthAddress, HttpGet, NetworkQuestion};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use std::fs;
@@ -300,6 +300,99 @@ fn without_a_descriptor_it_does_not_spin_and_loses_nobody() {
             wait_until_collected(pid);
         },
     );
+}
+
+/// Checks of this port: a tcp check, and so many httpGets of a name.
+fn checks(port: u16, gets: usize) -> Vec<Check> {
+    let check = |question| Check {
+        question,
+        timeout: Some(A_WHILE),
+        asker: Asker::Probe,
+    };
+    let get = NetworkQuestion::Http(HttpGet {
+        tls: false,
+        host: "localhost".into(),
+        port,
+        path: "/livez".into(),
+        headers: Vec::new(),
+    });
+    let host = "127.0.0.1".into();
+    let mut checks = vec![check(NetworkQuestion::Tcp { host, port })];
+    checks.extend(vec![check(get); gets]);
+    checks
+}
+
+/// The answers of so many asks.
+fn next_answers(link: &Link, count: usize) -> Vec<(AskId, Answer)> {
+    let mut answers = Vec::new();
+    while answers.len() < count {
+        assert!(becomes_readable(link, A_WHILE), "{} came", answers.len());
+        let heard = link.hear();
+        assert!(!heard.lost, "the helper is gone");
+        answers.extend(heard.answered);
+    }
+    answers.sort_by_key(|(ask, _)| *ask);
+    answers
+}
+
+#[test]
+fn a_helper_without_a_port_asks_from_its_jail() {
+    alone("a_helper_without_a_port_asks_from_its_jail", || {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let checks = checks(server.local_addr().unwrap().port(), 600);
+        let (pid, link) = fork_helper(None, &checks, std::process::id() as i32).unwrap();
+        let asks: Vec<_> = (0..checks.len())
+            .map(|number| (AskId(number as u32), CheckId(number)))
+            .collect();
+        assert_eq!(link.ask(&asks), &[]);
+        let answering = std::thread::spawn(move || {
+            for _ in 0..=600 {
+                let (mut client, _) = server.accept().unwrap();
+                // The tcp check is gone already.
+                let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                let _ = client.read(&mut [0; 512]);
+            }
+        });
+        for (number, (ask, answer)) in next_answers(&link, asks.len()).into_iter().enumerate() {
+            assert_eq!(ask, AskId(number as u32));
+            assert_eq!(answer.outcome, Outcome::Success, "{number}: {answer:?}");
+        }
+        answering.join().unwrap();
+        // Nobody listens any more.
+        assert_eq!(link.ask(&[(AskId(9000), CheckId(0))]), &[]);
+        let refused = Cause::Connection(libc::ECONNREFUSED);
+        assert_eq!(next_answers(&link, 1)[0].1.cause, refused);
+        assert_eq!(status_line(pid, "Threads"), "1");
+        drop(link);
+        wait_until_collected(pid);
+    });
+}
+
+#[test]
+fn short_of_descriptors_it_asks_one_after_the_other() {
+    alone("short_of_descriptors_it_asks_one_after_the_other", || {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let checks = checks(server.local_addr().unwrap().port(), 40);
+        let own = std::process::id() as i32;
+        let (pid, link) = fork_limited(None, &checks, own, 9).unwrap();
+        let asks: Vec<_> = (0..41)
+            .map(|number| (AskId(number as u32), CheckId(number)))
+            .collect();
+        link.ask(&asks);
+        let answering = std::thread::spawn(move || {
+            for _ in 0..=40 {
+                let (mut client, _) = server.accept().unwrap();
+                let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                let _ = client.read(&mut [0; 512]);
+            }
+        });
+        for (_, answer) in next_answers(&link, 41) {
+            assert_eq!(answer.outcome, Outcome::Success, "{answer:?}");
+        }
+        answering.join().unwrap();
+        drop(link);
+        wait_until_collected(pid);
+    });
 }
 
 /// User and system time, in steps of 10 ms.

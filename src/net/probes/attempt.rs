@@ -11,7 +11,7 @@ use super::grpc::Call;
 use super::http::Exchange;
 use super::names::{self, Found, Search};
 use super::tls::{Protocol, Tls};
-use super::{Progress, failure, success, unknown, url};
+use super::{Progress, failure, means_shortage, success, unknown, url};
 use crate::machine::{Answer, Cause};
 use crate::plan::{Check, NetworkQuestion};
 use nix::errno::Errno;
@@ -78,7 +78,7 @@ impl<'a> Attempt<'a> {
             Stage::Over(Answer {
                 cause: Cause::Connection(errno),
                 ..
-            }) if is_shortage(errno) => Err(NoSocket),
+            }) if means_shortage(errno) => Err(NoSocket),
             _ => Ok(attempt),
         }
     }
@@ -170,6 +170,7 @@ impl<'a> Attempt<'a> {
             Found::Search(search) => self.stage = Stage::Searching(search),
             Found::NotYet => {}
             Found::Nobody => self.fail(Cause::UnknownHost),
+            Found::Shortage => self.fail(Cause::Connection(libc::EMFILE)),
         }
     }
 
@@ -304,7 +305,7 @@ impl<'a> Attempt<'a> {
         self.stage = Stage::Over(match (&self.talk, cause) {
             (_, Cause::NoTls) => unknown(cause),
             // Our own want, not the container's fault.
-            (_, Cause::Connection(errno)) if is_shortage(errno) => unknown(cause),
+            (_, Cause::Connection(errno)) if means_shortage(errno) => unknown(cause),
             (Talk::Tcp, cause) => failure(cause),
             (Talk::Http(exchange), cause) => exchange.fail(cause),
             (Talk::Grpc(call), cause) => call.fail(cause),
@@ -324,11 +325,4 @@ fn open(address: SocketAddr) -> Result<TcpStream, Errno> {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(TcpStream::from(socket)),
         Err(errno) => Err(errno),
     }
-}
-
-fn is_shortage(errno: i32) -> bool {
-    matches!(
-        errno,
-        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM
-    )
 }

@@ -84,6 +84,18 @@ fn unknown(cause: Cause) -> Answer {
     }
 }
 
+/// Whether the kernel has nothing left to give: our own want, and not the fault of whoever is asked.
+fn means_shortage(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM
+    )
+}
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    error.raw_os_error().is_some_and(means_shortage)
+}
+
 /// All checks that are asked for.
 pub struct Probes<'a> {
     checks: &'a [Check],

@@ -8,9 +8,10 @@
 //! IPv4 addresses come first: `localhost` is often both, and what is probed often listens on one.
 
 use super::dns::{self, Kind};
+use super::is_shortage;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,6 +39,8 @@ pub enum Found {
     NotYet,
     /// There is no such host, or nobody who could tell.
     Nobody,
+    /// The kernel has no descriptor to give just now.
+    Shortage,
 }
 
 /// Looks for a host.
@@ -45,15 +48,20 @@ pub fn find(host: &str, port: u16, now: Instant) -> Found {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Found::Addresses(vec![(address, port).into()]);
     }
-    let mut known = in_hosts(&read("/etc/hosts"), host);
+    let Some(hosts) = read("/etc/hosts") else {
+        return Found::Shortage;
+    };
+    let mut known = in_hosts(&hosts, host);
     if known.is_empty() && is_localhost(host) {
         known = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     }
     if !known.is_empty() {
         return Found::Addresses(sorted(known, port));
     }
-    let (servers, names) = plan(&read("/etc/resolv.conf"), host);
-    Search::begin(servers, names, port, now)
+    match read("/etc/resolv.conf").map(|text| plan(&text, host)) {
+        Some((servers, names)) => Search::begin(servers, names, port, now),
+        None => Found::Shortage,
+    }
 }
 
 /// By RFC 6761 this never leaves the machine.
@@ -71,20 +79,24 @@ fn sorted(mut addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// A small file, or nothing. The container may have put anything there: a pipe is not waited for.
-fn read(path: &str) -> String {
+/// A small file; of one that is not there or is no file, nothing. The container may have put anything there: a pipe is not
+/// waited for. `None` for want of a descriptor.
+fn read(path: &str) -> Option<String> {
     let mut content = Vec::new();
     let opened = File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path);
+    if opened.as_ref().is_err_and(is_shortage) {
+        return None;
+    }
     if let Ok(file) = opened
         && file.metadata().is_ok_and(|about| about.is_file())
     {
         // What could be read of it is better than nothing.
         let _ = file.take(FILE_LIMIT).read_to_end(&mut content);
     }
-    String::from_utf8_lossy(&content).into_owned()
+    Some(String::from_utf8_lossy(&content).into_owned())
 }
 
 /// hosts(5)
@@ -164,8 +176,10 @@ pub struct Search {
 
 impl Search {
     fn begin(servers: Vec<SocketAddr>, names: Vec<String>, port: u16, now: Instant) -> Found {
-        let Some(socket) = servers.first().and_then(towards) else {
-            return Found::Nobody;
+        let socket = match servers.first().map(towards) {
+            Some(Ok(socket)) => socket,
+            Some(Err(error)) if is_shortage(&error) => return Found::Shortage,
+            _ => return Found::Nobody,
         };
         let questions = [(Kind::A, 0, None), (Kind::Aaaa, 0, None)];
         let mut search = Search {
@@ -199,7 +213,7 @@ impl Search {
         loop {
             let length = match self.socket.recv(&mut message) {
                 Ok(length) => length,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Found::NotYet;
                 }
                 // That server is not there; the next one, at once.
@@ -234,14 +248,15 @@ impl Search {
     pub fn lapse(&mut self, now: Instant) -> Found {
         self.tries += 1;
         let server = self.servers[self.tries as usize % self.servers.len()];
-        match towards(&server) {
-            Some(socket) if self.tries < TRIES => {
-                self.socket = socket;
-                self.ask(now);
-                Found::NotYet
-            }
-            _ => Found::Nobody,
+        if self.tries >= TRIES {
+            return Found::Nobody;
         }
+        // One that cannot even be sent to (there is no IPv6) is silent.
+        if let Ok(socket) = towards(&server) {
+            self.socket = socket;
+        }
+        self.ask(now);
+        Found::NotYet
     }
 
     fn found(&self) -> Found {
@@ -288,15 +303,15 @@ impl Search {
 }
 
 /// A socket that hears this server only.
-fn towards(server: &SocketAddr) -> Option<UdpSocket> {
+fn towards(server: &SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.set_nonblocking(true).ok()?;
-    socket.connect(server).ok()?;
-    Some(socket)
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.set_nonblocking(true)?;
+    socket.connect(server)?;
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -196,6 +196,7 @@ fn no_file_is_dead() {
         (
             "tests",
             &[
+                "tests/asks.rs",
                 "tests/beside_others.rs",
                 "tests/bug.rs",
                 "tests/probes.rs",

@@ -130,6 +130,10 @@ impl<'a> Attempt<'a> {
 
     /// Ends what has taken too long.
     pub fn lapse(&mut self, tls: &Tls, now: Instant) {
+        // What came in time counts, though we look late.
+        if matches!(self.stage, Stage::Over(_)) {
+            return;
+        }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.fail(Cause::TimedOut);
         } else if let Stage::Searching(search) = &mut self.stage

@@ -52,6 +52,10 @@ pub const ATTEMPTS: usize = 512;
 /// How long nothing new is begun when the kernel had no socket to give.
 const REST: Duration = Duration::from_millis(50);
 
+/// How long an ask waits for its turn. Then it could not be carried out, which counts for nothing but is said, where
+/// silence would look like a probe that is still at it.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What those who talk have come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
@@ -100,10 +104,17 @@ fn is_shortage(error: &std::io::Error) -> bool {
 pub struct Probes<'a> {
     checks: &'a [Check],
     tls: Tls,
-    waiting: VecDeque<(AskId, CheckId)>,
+    /// In the order of their coming.
+    waiting: VecDeque<Waiting>,
     under_way: Vec<UnderWay<'a>>,
     answers: VecDeque<(AskId, Answer)>,
     rest_until: Option<Instant>,
+}
+
+struct Waiting {
+    ask: AskId,
+    check: CheckId,
+    since: Instant,
 }
 
 struct UnderWay<'a> {
@@ -131,16 +142,20 @@ impl<'a> Probes<'a> {
     /// time. So an http hook that never ends is left open (S86) until its container is stopped the next time, and what
     /// is open never grows beyond the number of checks.
     pub fn ask(&mut self, ask: AskId, check: CheckId, now: Instant) {
-        let earlier = self.waiting.iter().filter(|(_, other)| *other == check);
-        let mut given_up: Vec<AskId> = earlier.map(|(ask, _)| *ask).collect();
-        self.waiting.retain(|(_, other)| *other != check);
-        let earlier = self.under_way.extract_if(.., |other| other.check == check);
-        given_up.extend(earlier.map(|other| other.ask));
-        let answers = given_up
-            .into_iter()
-            .map(|ask| (ask, unknown(Cause::TimedOut)));
-        self.answers.extend(answers);
-        self.waiting.push_back((ask, check));
+        let answers = &mut self.answers;
+        let mut is_other = |other: CheckId, ask: AskId| {
+            if other == check {
+                answers.push_back((ask, unknown(Cause::TimedOut)));
+            }
+            other != check
+        };
+        self.waiting.retain(|one| is_other(one.check, one.ask));
+        self.under_way.retain(|one| is_other(one.check, one.ask));
+        self.waiting.push_back(Waiting {
+            ask,
+            check,
+            since: now,
+        });
         self.begin(now);
     }
 
@@ -174,7 +189,11 @@ impl<'a> Probes<'a> {
             .under_way
             .iter()
             .filter_map(|under_way| under_way.attempt.deadline());
-        attempts.chain(self.rest_until).min()
+        let queue = self
+            .waiting
+            .front()
+            .map(|first| first.since + QUEUE_PATIENCE);
+        attempts.chain(self.rest_until).chain(queue).min()
     }
 
     /// Goes on with what was found of that which [`Probes::poll`] had added.
@@ -187,6 +206,13 @@ impl<'a> Probes<'a> {
             under_way.attempt.lapse(&self.tls, now);
         }
         self.collect();
+        while let Some(first) = self.waiting.front()
+            && first.since + QUEUE_PATIENCE <= now
+        {
+            self.answers
+                .push_back((first.ask, unknown(Cause::TimedOut)));
+            self.waiting.pop_front();
+        }
         if self.rest_until.is_some_and(|until| until <= now) {
             self.rest_until = None;
         }
@@ -196,20 +222,20 @@ impl<'a> Probes<'a> {
     fn begin(&mut self, now: Instant) {
         while self.rest_until.is_none()
             && self.under_way.len() < ATTEMPTS
-            && let Some((ask, check)) = self.waiting.pop_front()
+            && let Some(next) = self.waiting.pop_front()
         {
             // Both processes have the same plan; what is not in it is nothing that anybody waits for.
-            let Some(question) = self.checks.get(check.0) else {
+            let Some(question) = self.checks.get(next.check.0) else {
                 continue;
             };
             match Attempt::begin(question, &self.tls, now) {
                 Ok(attempt) => self.under_way.push(UnderWay {
-                    ask,
-                    check,
+                    ask: next.ask,
+                    check: next.check,
                     attempt,
                 }),
                 Err(NoSocket) => {
-                    self.waiting.push_front((ask, check));
+                    self.waiting.push_front(next);
                     self.rest_until = Some(now + REST);
                 }
             }

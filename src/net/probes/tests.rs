@@ -1,7 +1,7 @@
 //! The clients against honest and hostile servers on the loopback, over real sockets. Servers are threads of the test;
 //! the clients run in the test's own loop, as they do in the helper's.
 
-use super::{ATTEMPTS, KUBELET_VERSION, Probes, failure, success, unknown};
+use super::{ATTEMPTS, KUBELET_VERSION, Probes, QUEUE_PATIENCE, failure, success, unknown};
 use crate::machine::{Answer, AskId, Cause, Outcome};
 use crate::plan::{Asker, Check, CheckId, HttpGet, NetworkQuestion};
 use std::io::{ErrorKind, Read, Write};
@@ -221,7 +221,7 @@ fn s48_a_redirect_to_another_port_is_followed() {
 fn s49_exactly_ten_requests_are_made() {
     let (port, requests) = answering("HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n");
     assert_eq!(ask(&http(port)), failure(Cause::RedirectLoop));
-    assert_eq!((0..10).map(|_| requests.recv().unwrap()).count(), 10);
+    (0..10).for_each(|_| drop(requests.recv().unwrap()));
     assert!(requests.recv_timeout(SHORT).is_err());
 }
 
@@ -498,6 +498,53 @@ fn more_checks_than_may_be_under_way_are_all_answered() {
         let is_slow = number < ATTEMPTS + 50;
         assert_eq!(answer.outcome == Outcome::Failure, is_slow, "{answer:?}");
     }
+}
+
+#[test]
+fn an_answer_that_came_in_time_counts_though_it_is_looked_at_late() {
+    let (port, requests) = answering(OK);
+    let checks = [http(port)];
+    let mut probes = Probes::new(&checks);
+    let start = Instant::now();
+    probes.ask(AskId(1), CheckId(0), start);
+    let mut polled = Vec::new();
+    // Connected, and asked; then this process sleeps past the deadline.
+    while requests.try_recv().is_err() {
+        polled.clear();
+        probes.poll(&mut polled);
+        // SAFETY: the pointer and the count are those of one live vector.
+        unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, 10) };
+        if polled
+            .iter()
+            .any(|polled| polled.revents & libc::POLLOUT != 0)
+        {
+            probes.advance(&polled, start);
+        }
+    }
+    polled.clear();
+    probes.poll(&mut polled);
+    // SAFETY: as above.
+    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, 5000) };
+    probes.advance(&polled, start + A_WHILE * 2);
+    assert_eq!(probes.next_answer(), Some((AskId(1), success())));
+}
+
+#[test]
+fn whoever_waits_too_long_for_a_turn_is_told_so() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    // Hooks without an end take all places.
+    let checks = vec![hook(port, false); ATTEMPTS + 1];
+    let mut probes = Probes::new(&checks);
+    let start = Instant::now();
+    for number in 0..checks.len() {
+        probes.ask(AskId(number as u32), CheckId(number), start);
+    }
+    assert_eq!(probes.deadline(), Some(start + QUEUE_PATIENCE));
+    probes.advance(&[], start + QUEUE_PATIENCE);
+    let last = AskId(ATTEMPTS as u32);
+    assert_eq!(probes.next_answer(), Some((last, unknown(Cause::TimedOut))));
+    assert_eq!(probes.deadline(), None);
 }
 
 #[test]

@@ -126,9 +126,9 @@ fn die_with(core: libc::pid_t) -> Result<Result<(), Errno>, Unfit> {
 
 /// Keeps the listener, if there is one, the line and stderr, and closes everything else.
 ///
-/// Descriptors 0 and 1, and 2 if it was closed, become a socket that was never connected, so that nothing can be written
-/// to it. They must be taken by something, or the next client would become the one that log lines are written to, and
-/// there may be no /dev/null.
+/// Descriptors 0 and 1, and 2 if it was closed, become the listener once more, or a socket that was never connected. They
+/// must be taken by something, or the next client would become the one that log lines are written to, and there may be
+/// no /dev/null; to neither of the two anything can be written.
 fn keep_only(
     jail: &mut Jail,
     listener: Option<BorrowedFd<'_>>,
@@ -136,8 +136,10 @@ fn keep_only(
 ) -> Result<(Option<OwnedFd>, OwnedFd), Errno> {
     let listener = listener.map(duplicate_above_stderr).transpose()?;
     let line = duplicate_above_stderr(old_line.as_fd())?;
-    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
-    let stopper = duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())?;
+    let stopper = match &listener {
+        Some(listener) => duplicate_above_stderr(listener.as_fd())?,
+        None => unconnected()?,
+    };
     // Now, or it would be closed a second time when it goes out of scope; a debug build aborts at that.
     drop(old_line);
     for number in 0..=2 {
@@ -154,6 +156,12 @@ fn keep_only(
     let closed = descriptors::close_all_but(kept.collect());
     jail.note("closing inherited descriptors", closed);
     Ok((listener, line))
+}
+
+/// A socket that leads nowhere.
+fn unconnected() -> Result<OwnedFd, Errno> {
+    let (unix, stream) = (AddressFamily::Unix, SockType::Stream);
+    duplicate_above_stderr(socket(unix, stream, SockFlag::empty(), None)?.as_fd())
 }
 
 fn duplicate_above_stderr(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {

@@ -11,14 +11,18 @@
 
 use super::clock::Clock;
 use super::guests::Guests;
-use super::perform::Performed;
+use super::limits::Limits;
+use super::mark::Marks;
+use super::owners::Owners;
+use super::reopen::Reopening;
 use super::runs::{Exec, Runs};
+use super::said::Said;
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
-use super::{reap, wait};
+use super::{last_words, reap, wait};
 use crate::descriptors;
-use crate::machine::{Fact, Machine};
+use crate::machine::{Ending, Fact, Machine, RunId};
 use crate::net::{self, Link};
 use crate::plan::{ExitCode, Plan};
 use nix::errno::Errno;
@@ -33,6 +37,11 @@ pub struct Core<'a> {
     pub(super) helper: Option<Helper>,
     pub(super) guests: Guests,
     pub(super) own_pid: i32,
+    pub(super) owners: Owners,
+    pub(super) marks: Marks,
+    pub(super) said: Said,
+    pub(super) reopening: Reopening,
+    limits: Limits,
     terminal: Terminal,
     clock: Clock,
     listener: Option<OwnedFd>,
@@ -40,6 +49,8 @@ pub struct Core<'a> {
     more_ended: bool,
     /// The signals of this turn.
     records: Vec<Record>,
+    /// The descriptors that were ready in this turn.
+    ready: Vec<i32>,
     /// The helper's questions of this turn.
     questions: Vec<u32>,
     /// Helpers that hung up and could not be collected yet.
@@ -73,11 +84,17 @@ impl<'a> Core<'a> {
             helper: None,
             guests: Guests::find(own_pid),
             own_pid,
+            owners: Owners::of(plan),
+            marks: Marks::new(),
+            said: Said::default(),
+            reopening: Reopening::new(own_pid == 1),
+            limits: Limits::make_room(plan),
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
             more_ended: false,
             records: Vec::new(),
+            ready: Vec::new(),
             questions: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
@@ -96,21 +113,16 @@ impl<'a> Core<'a> {
         let now = self.clock.now();
         loop {
             let mut news = Vec::new();
-            for action in machine.step(now, &facts) {
-                match self.perform(action) {
-                    Performed::News(fact) => news.push(fact),
-                    Performed::Quietly => {}
-                    Performed::Left(code) => {
-                        self.end_helper();
-                        return Some(code);
-                    }
-                }
+            let actions = machine.step(now, &facts);
+            if let Some(code) = self.perform_all(&actions, &mut news) {
+                self.end_helper();
+                return Some(code);
             }
             if news.is_empty() {
                 break;
             }
             // Whether anything is left is a fact of every step; without it a refused fork would be waited for.
-            self.more_ended |= reap::reap(&mut self.runs, &mut self.guests, &mut news);
+            self.more_ended |= self.collect(&mut news);
             facts = news;
         }
         self.runs.turn_over();
@@ -131,17 +143,14 @@ impl<'a> Core<'a> {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
-        let mut watched: Vec<i32> = self
-            .runs
-            .live()
-            .filter_map(|entry| entry.pending())
-            .collect();
+        let mut watched: Vec<i32> = self.runs.descriptors().collect();
         watched.extend(
             self.helper
                 .as_ref()
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
-        wait::wait(self.inbox, &watched, timeout, &mut self.records);
+        let (records, ready) = (&mut self.records, &mut self.ready);
+        wait::wait(self.inbox, &watched, timeout, records, ready);
         self.hear()
     }
 
@@ -154,36 +163,69 @@ impl<'a> Core<'a> {
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
-            self.more_ended = reap::reap(&mut self.runs, &mut self.guests, &mut facts);
+            self.more_ended = self.collect(&mut facts);
         }
-        self.runs
-            .ended()
-            .for_each(|pid| self.terminal.take_back(pid));
+        for (_, ended) in self.runs.ended() {
+            self.terminal.take_back(ended.pid);
+        }
         self.hear_helper(&mut facts);
         facts.extend(signals);
         facts
     }
 
+    /// Collects whoever has ended, and what those have left to be read. True if there may be more.
+    fn collect(&mut self, facts: &mut Vec<Fact>) -> bool {
+        let known = facts.len();
+        let more = reap::reap(&mut self.runs, &mut self.guests, facts);
+        for fact in &facts[known..] {
+            if let Fact::Ended(run, ending) = fact {
+                self.hear_last_words(*run, *ending);
+            }
+        }
+        more
+    }
+
+    fn hear_last_words(&mut self, run: RunId, ending: Ending) {
+        let Some(ended) = self.runs.find_ended(run) else {
+            return;
+        };
+        let program = ended.program;
+        if let Some(kept) = ended.kept.take() {
+            self.said.hear_output(program, *kept, ending);
+        }
+        if let Some((container, path)) = self.owners.termination_message(program, self.plan) {
+            let message = last_words::read(path).unwrap_or_else(|error| {
+                log::debug!("no termination message from {}: {error}", path.display());
+                None
+            });
+            self.said.hear_message(container, message);
+        }
+    }
+
     fn hear_execs(&mut self, facts: &mut Vec<Fact>) {
+        let last_program = self.plan.programs.len().checked_sub(1);
         let mut last_has_started = false;
-        for entry in self.runs.live() {
+        self.runs.visit(&self.ready, |entry| {
+            if let Some(kept) = &mut entry.kept {
+                kept.read();
+            }
             let Exec::Pending(pipe) = &entry.exec else {
-                continue;
+                return;
             };
             match spawn::exec_outcome(pipe) {
                 None => {}
                 Some(Ok(())) => {
                     facts.push(Fact::Started(entry.run));
                     entry.exec = Exec::Succeeded;
-                    last_has_started |= entry.program.0 + 1 == self.plan.programs.len();
+                    last_has_started |= Some(entry.program.0) == last_program;
                 }
                 Some(Err(why)) => {
                     facts.push(Fact::Unstartable(entry.run, why));
                     entry.exec = Exec::Failed;
                 }
             }
-        }
-        if last_has_started && self.plan.let_go {
+        });
+        if last_has_started && self.plan.let_go && !self.owners.start_again {
             self.let_go();
         }
     }
@@ -193,7 +235,7 @@ impl<'a> Core<'a> {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
         let mut own: Vec<i32> = self.inbox.descriptors();
-        own.extend(self.runs.live().filter_map(|entry| entry.pending()));
+        own.extend(self.runs.descriptors());
         own.extend(
             self.helper
                 .as_ref()
@@ -251,6 +293,7 @@ impl<'a> Core<'a> {
         Spawner {
             inbox: self.inbox,
             terminal: &self.terminal,
+            limits: &self.limits,
         }
     }
 }

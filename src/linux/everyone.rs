@@ -17,7 +17,7 @@ use std::collections::HashSet;
 const WALKS: usize = 8;
 
 /// Sends `signal` once to everyone but ourselves and `spared` (the helper, and who was there before us).
-pub fn strike(signal: Signal, own_pid: i32, spared: &[i32], runs: &mut Runs) {
+pub fn strike(signal: Signal, own_pid: i32, spared: &[i32], runs: &Runs) {
     if own_pid == 1 {
         // The helper gets it too: it blocks all but SIGKILL, and by then its work is done.
         send(-1, signal);

@@ -1,55 +1,69 @@
 //! Actions become system calls, one arm an action. An arm that needs to think belongs into the machine.
 
 use super::core::Core;
-use super::everyone;
 use super::runs::Entry;
-use crate::machine::{Action, Fact, RunId, Stage};
-use crate::plan::{ExitCode, ProgramId, Signal, Target};
+use super::spawn::Forked;
+use super::tree::{self, Order};
+use super::{everyone, last_words};
+use crate::machine::{Action, Fact, Happening, RunId, Stage};
+use crate::plan::{Conduct, ExitCode, Placement, ProgramId, Signal, Target};
 use crate::report::words;
 use nix::errno::Errno;
-
-/// What performing came to.
-pub enum Performed {
-    /// News for the machine in this very turn.
-    News(Fact),
-    /// Nothing to tell.
-    Quietly,
-    /// The end.
-    Left(ExitCode),
-}
+use std::collections::BTreeSet;
 
 impl Core<'_> {
-    /// Does as told.
-    pub fn perform(&mut self, action: Action) -> Performed {
-        match action {
-            Action::Start(run, program) => return self.start(run, program),
-            Action::Strike(run, target, signal) => self.strike(run, target, signal),
-            Action::StrikeAll(signal) => {
-                let mut spared = self.guests.pids().to_vec();
-                spared.extend(self.helper.as_ref().map(|helper| helper.pid));
-                everyone::strike(signal, self.own_pid, &spared, &mut self.runs);
+    /// Does as told, in order; what that came to is news for the machine in this very turn. `Some` is the end.
+    pub fn perform_all(&mut self, actions: &[Action], news: &mut Vec<Fact>) -> Option<ExitCode> {
+        let mut struck_trees = BTreeSet::new();
+        for (place, action) in actions.iter().enumerate() {
+            match action {
+                Action::Start(run, program) => news.extend(self.start(*run, *program)),
+                Action::Strike(_, Target::Tree, _) if struck_trees.contains(&place) => {}
+                Action::Strike(_, Target::Tree, _) => {
+                    self.strike_trees(actions, place, &mut struck_trees)
+                }
+                Action::Strike(run, target, signal) => self.strike(*run, *target, *signal),
+                Action::StrikeAll(signal) => {
+                    let mut spared = self.guests.pids().to_vec();
+                    spared.extend(self.helper.as_ref().map(|helper| helper.pid));
+                    everyone::strike(*signal, self.own_pid, &spared, &self.runs);
+                }
+                // No helper asks yet.
+                Action::Ask(..) => {}
+                Action::StartHelper => news.extend(self.start_helper()),
+                // SAFETY: plain numbers.
+                Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),
+                Action::Say(happening) => self.say(happening),
+                Action::Leave(code) => {
+                    self.leave_last_words(*code);
+                    return Some(*code);
+                }
             }
-            // No helper asks yet.
-            Action::Ask(..) => {}
-            Action::StartHelper => return self.start_helper(),
-            // SAFETY: plain numbers.
-            Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),
-            Action::Say(happening) => words::say(&happening, self.plan),
-            Action::Leave(code) => return Performed::Left(code),
         }
-        Performed::Quietly
+        None
     }
 
-    fn start(&mut self, run: RunId, program: ProgramId) -> Performed {
-        match self.spawner().spawn(self.plan.program(program)) {
-            Ok((pid, exec)) => {
+    fn start(&mut self, run: RunId, program: ProgramId) -> Option<Fact> {
+        let its = self.plan.program(program);
+        if let Some((_, path)) = self.owners.termination_message(program, self.plan)
+            && let Err(error) = last_words::prepare(path)
+        {
+            let path = path.display();
+            log::debug!("no termination message can be left in {path}: {error}");
+        }
+        self.reopening.prepare(its);
+        let marked = its.placement == Placement::Alone;
+        let mark = marked.then(|| self.marks.variable(self.owners.owner(run, program)));
+        match self.spawner().spawn(its, mark) {
+            Ok(Forked { pid, exec, kept }) => {
                 self.runs.enter(Entry {
                     run,
                     program,
                     pid,
                     exec,
+                    kept,
                 });
-                Performed::Quietly
+                None
             }
             Err(why) => {
                 debug_assert_eq!(
@@ -57,7 +71,7 @@ impl Core<'_> {
                     Stage::Fork,
                     "only the parent's part can fail here"
                 );
-                Performed::News(Fact::Unstartable(run, why))
+                Some(Fact::Unstartable(run, why))
             }
         }
     }
@@ -65,13 +79,13 @@ impl Core<'_> {
     fn strike(&mut self, run: RunId, target: Target, signal: Signal) {
         let live = self.runs.find(run).map(|entry| entry.pid);
         let struck = match (target, live) {
-            // No such group: the child has not yet made it (dumb-init's session is made by the child alone).
+            // No such group: the child has not yet made it (a session is made by the child alone).
             (Target::Group | Target::Tree, Some(pid)) => {
                 send(-pid, signal).or_else(|_| send(pid, signal))
             }
             (Target::Process, Some(pid)) => send(pid, signal),
-            (Target::Group | Target::Tree, None) => match self.runs.group_left_behind(run) {
-                Some(pid) => send(-pid, signal).or(Ok(())),
+            (Target::Group | Target::Tree, None) => match self.runs.find_ended(run) {
+                Some(ended) => send(-ended.pid, signal).or(Ok(())),
                 None => Ok(()),
             },
             (Target::Process, None) => Ok(()),
@@ -85,11 +99,64 @@ impl Core<'_> {
         }
     }
 
-    fn start_helper(&mut self) -> Performed {
-        match self.fork_helper() {
-            Ok(()) => Performed::Quietly,
-            Err(errno) => Performed::News(Fact::HelperUnstartable(errno as i32)),
+    /// All trees of the turn at once, from the first on, so that they share one look at all processes. Runs that are
+    /// started later in the same turn wait for their own place.
+    fn strike_trees(&mut self, actions: &[Action], first: usize, struck: &mut BTreeSet<usize>) {
+        let mut orders = Vec::new();
+        for (place, action) in actions.iter().enumerate().skip(first) {
+            if let Action::Strike(run, Target::Tree, signal) = action
+                && let Some((program, pid)) = self.whereabouts(*run)
+            {
+                orders.push(Order {
+                    run: *run,
+                    container: self.owners.container(program),
+                    pid,
+                    signal: *signal,
+                });
+                struck.insert(place);
+            }
         }
+        if orders.is_empty() {
+            return;
+        }
+        let live = self.runs.live().map(|e| (e.pid, e.run, e.program));
+        let ended = self.runs.ended().map(|(run, e)| (e.pid, run, e.program));
+        let roots = live
+            .chain(ended)
+            .map(|(pid, run, program)| (pid, self.owners.owner(run, program)))
+            .collect();
+        tree::strike(&orders, &roots, &self.marks, self.own_pid);
+    }
+
+    fn whereabouts(&mut self, run: RunId) -> Option<(ProgramId, i32)> {
+        if let Some(live) = self.runs.find(run) {
+            return Some((live.program, live.pid));
+        }
+        let ended = self.runs.find_ended(run)?;
+        Some((ended.program, ended.pid))
+    }
+
+    fn say(&mut self, happening: &Happening) {
+        self.said.note(happening);
+        words::say(happening, self.plan, self.said.about(happening, self.plan));
+    }
+
+    /// The drop-in forms have no words of their own, as those that they stand in for.
+    fn leave_last_words(&self, code: ExitCode) {
+        let is_drop_in = matches!(self.plan.conduct, Conduct::Passthrough(_));
+        if code == ExitCode::SUCCESS || is_drop_in {
+            return;
+        }
+        if let Err(error) = last_words::leave(&self.said.why(code, self.plan)) {
+            log::debug!("no line in the outer termination log: {error}");
+        }
+    }
+
+    fn start_helper(&mut self) -> Option<Fact> {
+        let forked = self.fork_helper();
+        forked
+            .err()
+            .map(|errno| Fact::HelperUnstartable(errno as i32))
     }
 }
 

@@ -4,9 +4,9 @@
 //! the pid is lost. One call a child; SIGCHLD is only a reason to look, as many ends may come as one.
 
 use super::guests::Guests;
-use super::runs::{Entry, Exec, Runs};
+use super::runs::{Exec, Runs};
 use super::spawn;
-use crate::machine::{Ending, Fact};
+use crate::machine::{Ending, Fact, RunId};
 use crate::plan::{ExitCode, Signal};
 use std::mem;
 
@@ -19,7 +19,7 @@ pub fn reap(runs: &mut Runs, guests: &mut Guests, facts: &mut Vec<Fact>) -> bool
     for _ in 0..MOST_PER_TURN {
         match collect_one() {
             Collected::One(pid, ending) => match runs.end(pid) {
-                Some(entry) => tell_end(entry, ending, facts),
+                Some((run, exec)) => tell_end(run, exec, ending, facts),
                 None if guests.leave(pid) => {}
                 None => facts.push(Fact::OrphanReaped { pid, ending }),
             },
@@ -39,14 +39,14 @@ pub fn reap(runs: &mut Runs, guests: &mut Guests, facts: &mut Vec<Fact>) -> bool
 }
 
 /// Started and Ended, Ended, or Unstartable: each fact once, in the machine's order, whatever we heard first.
-fn tell_end(entry: Entry, ending: Ending, facts: &mut Vec<Fact>) {
-    match entry.exec {
+fn tell_end(run: RunId, exec: Exec, ending: Ending, facts: &mut Vec<Fact>) {
+    match exec {
         // Its exec was not heard of, but now both ends of the pipe are closed and it tells.
         Exec::Pending(pipe) => match spawn::exec_outcome(&pipe) {
-            Some(Err(why)) => facts.push(Fact::Unstartable(entry.run, why)),
-            _ => facts.extend([Fact::Started(entry.run), Fact::Ended(entry.run, ending)]),
+            Some(Err(why)) => facts.push(Fact::Unstartable(run, why)),
+            _ => facts.extend([Fact::Started(run), Fact::Ended(run, ending)]),
         },
-        Exec::Succeeded => facts.push(Fact::Ended(entry.run, ending)),
+        Exec::Succeeded => facts.push(Fact::Ended(run, ending)),
         Exec::Failed => {}
     }
 }

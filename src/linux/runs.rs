@@ -3,8 +3,10 @@
 //! A run is in the book from its fork until it was collected, so a pid in the book is never somebody else's: nobody but
 //! the core collects, and a process that was not collected keeps its number.
 
+use super::kept::Kept;
 use crate::machine::RunId;
 use crate::plan::ProgramId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// A live run.
@@ -18,15 +20,23 @@ pub struct Entry {
     pub pid: i32,
     /// What is known of its exec.
     pub exec: Exec,
+    /// What it says, if that is kept.
+    pub kept: Option<Box<Kept>>,
 }
 
 impl Entry {
     /// The descriptor to watch while its exec is pending.
-    pub fn pending(&self) -> Option<i32> {
+    fn pending(&self) -> Option<i32> {
         match &self.exec {
             Exec::Pending(pipe) => Some(pipe.as_raw_fd()),
             Exec::Succeeded | Exec::Failed => None,
         }
+    }
+
+    /// The descriptors to watch.
+    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
+        let kept = self.kept.iter().flat_map(|kept| kept.descriptors());
+        self.pending().into_iter().chain(kept)
     }
 }
 
@@ -41,22 +51,62 @@ pub enum Exec {
     Failed,
 }
 
-/// All live runs, and those that ended in this turn.
+/// A run that ended in this turn.
+#[derive(Debug)]
+pub struct Ended {
+    /// Of which program.
+    pub program: ProgramId,
+    /// What was its process. The number is still safe to use for its group: the kernel does not give a pid again while a
+    /// group has it, and an empty group's number comes round only after all other pids were used.
+    pub pid: i32,
+    /// What it said, if that is kept and was not taken yet.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// All live runs, and those that ended in this turn. A thousand runs cost no more to look up than ten.
 #[derive(Debug, Default)]
 pub struct Runs {
-    live: Vec<Entry>,
-    ended: Vec<(RunId, i32)>,
+    live: BTreeMap<RunId, Entry>,
+    by_pid: BTreeMap<i32, RunId>,
+    /// The live runs that have a descriptor; most have none.
+    watched: BTreeSet<RunId>,
+    ended: BTreeMap<RunId, Ended>,
 }
 
 impl Runs {
     /// A process was forked.
     pub fn enter(&mut self, entry: Entry) {
-        self.live.push(entry);
+        self.watched.insert(entry.run);
+        self.by_pid.insert(entry.pid, entry.run);
+        self.live.insert(entry.run, entry);
     }
 
     /// The live runs.
-    pub fn live(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.live.iter_mut()
+    pub fn live(&self) -> impl Iterator<Item = &Entry> {
+        self.live.values()
+    }
+
+    /// Every descriptor to watch.
+    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
+        let entries = self.watched.iter().filter_map(|run| self.live.get(run));
+        entries.flat_map(Entry::descriptors)
+    }
+
+    /// Has a look at each run that has one of these descriptors, which are in ascending order, in the order of their starts.
+    pub fn visit(&mut self, ready: &[i32], mut visit: impl FnMut(&mut Entry)) {
+        let live = &mut self.live;
+        self.watched.retain(|run| {
+            let Some(entry) = live.get_mut(run) else {
+                return false;
+            };
+            if entry
+                .descriptors()
+                .any(|fd| ready.binary_search(&fd).is_ok())
+            {
+                visit(entry);
+            }
+            entry.descriptors().next().is_some()
+        });
     }
 
     /// Whether none is live.
@@ -64,31 +114,33 @@ impl Runs {
         self.live.is_empty()
     }
 
-    /// The process `pid` was collected. Its entry, if it was one of ours.
-    pub fn end(&mut self, pid: i32) -> Option<Entry> {
-        let place = self.live.iter().position(|entry| entry.pid == pid)?;
-        let entry = self.live.swap_remove(place);
-        self.ended.push((entry.run, pid));
-        Some(entry)
+    /// The process `pid` was collected. Its run, if it was one of ours, and what was known of its exec.
+    pub fn end(&mut self, pid: i32) -> Option<(RunId, Exec)> {
+        let run = self.by_pid.remove(&pid)?;
+        self.watched.remove(&run);
+        let entry = self.live.remove(&run)?;
+        let ended = Ended {
+            program: entry.program,
+            pid,
+            kept: entry.kept,
+        };
+        self.ended.insert(run, ended);
+        Some((run, entry.exec))
     }
 
     /// The entry of a live run.
     pub fn find(&self, run: RunId) -> Option<&Entry> {
-        self.live.iter().find(|entry| entry.run == run)
+        self.live.get(&run)
     }
 
-    /// The process group of a run that ended in this turn. The number is still safe to use: the kernel does not give a
-    /// pid again while a group has it, and an empty group's number comes round only after all other pids were used.
-    pub fn group_left_behind(&self, run: RunId) -> Option<i32> {
-        self.ended
-            .iter()
-            .find(|(ended, _)| *ended == run)
-            .map(|(_, pid)| *pid)
+    /// A run that ended in this turn.
+    pub fn find_ended(&mut self, run: RunId) -> Option<&mut Ended> {
+        self.ended.get_mut(&run)
     }
 
-    /// The processes that ended in this turn.
-    pub fn ended(&self) -> impl Iterator<Item = i32> {
-        self.ended.iter().map(|(_, pid)| *pid)
+    /// The runs that ended in this turn.
+    pub fn ended(&self) -> impl Iterator<Item = (RunId, &Ended)> {
+        self.ended.iter().map(|(run, ended)| (*run, ended))
     }
 
     /// A turn is over.

@@ -5,30 +5,33 @@
 //! pipe that the loop reads.
 //!
 //! The order in the child, and why: group or session first, for the terminal hands its foreground to a group; standard
-//! input; then dispositions, while everything is still blocked, or the core's handlers would swallow a signal here;
-//! the mask last of all, so that a signal that waited since the fork meets the default action or the program itself.
+//! input and output; the working directory, and after it the user, who may be allowed less (or more, on a network's file
+//! system, so what was refused is tried again then); then dispositions, while everything is still blocked, or the core's
+//! handlers would swallow a signal here; the mask last of all, so that a signal that waited since the fork meets the
+//! default action or the program itself.
 //!
 //! What surprised us: exec alone resets handlers, but between unblocking and exec there is a window, in which 328 of
 //! 400 signals were swallowed in an experiment. And a group kill right after the fork finds no group, so the parent
 //! makes the group too.
 
+use super::identity;
+use super::kept::{self, Kept, Writers};
+use super::limits::Limits;
+use super::reopen;
 use super::runs::Exec;
 use super::signals::Inbox;
 use super::tty::Terminal;
+use super::variables::Variables;
 use crate::machine::{Stage, Unstartable};
 use crate::plan::{Environment, Placement, Program, Stdin};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, setpgid, setsid};
+use nix::unistd::{ForkResult, Pid, chdir, fork, pipe2, setpgid, setsid};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-
-unsafe extern "C" {
-    static environ: *const *const libc::c_char;
-}
 
 /// What every child starts with, besides its program.
 #[derive(Debug)]
@@ -37,30 +40,57 @@ pub struct Spawner<'a> {
     pub inbox: &'a Inbox,
     /// The terminal, if monopod had its foreground.
     pub terminal: &'a Terminal,
+    /// For the limit on descriptors that we were started with.
+    pub limits: &'a Limits,
+}
+
+/// A child on its way to its program.
+#[derive(Debug)]
+pub struct Forked {
+    /// Its process.
+    pub pid: i32,
+    /// How its exec went, some time.
+    pub exec: Exec,
+    /// What it says, if that is kept.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// What the parent has made ready for the child.
+struct Ready<'p> {
+    program: &'p Program,
+    argv: Vec<*const libc::c_char>,
+    variables: Variables,
+    stdin: Option<OwnedFd>,
+    output: Option<Writers>,
 }
 
 /// stage, three spare bytes, errno.
 type Failure = [u8; 8];
 
 impl Spawner<'_> {
-    /// Forks `program`. The answer is its pid and the pipe that will tell how the exec went.
-    pub fn spawn(&self, program: &Program) -> Result<(i32, Exec), Unstartable> {
-        let refused = |errno: Errno| Unstartable {
-            stage: Stage::Fork,
-            errno: errno as i32,
-        };
-        let argv: Vec<*const libc::c_char> = program
-            .argv
-            .iter()
-            .map(|word| word.as_ptr())
-            .chain([ptr::null()])
-            .collect();
+    /// Forks `program`. `mark` is the variable that tells whose process it is, if it is to carry one.
+    pub fn spawn(&self, program: &Program, mark: Option<CString>) -> Result<Forked, Unstartable> {
+        let refused = failed(Stage::Fork);
+        let words = program.argv.iter().map(|word| word.as_ptr());
         let (told, tell) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(refused)?;
-        let empty = match program.stdin {
-            Stdin::Inherited => None,
-            Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
+        let (kept, output) = match program.kept_output {
+            true => kept::pipes().map(|(kept, ends)| (Some(Box::new(kept)), Some(ends))),
+            false => Ok((None, None)),
+        }
+        .map_err(refused)?;
+        if let Some(writers) = &output {
+            reopen::prepare_kept(program, writers.each());
+        }
+        let ready = Ready {
+            program,
+            argv: words.chain([ptr::null()]).collect(),
+            variables: Variables::new(&program.environment, mark),
+            stdin: match program.stdin {
+                Stdin::Inherited => None,
+                Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
+            },
+            output,
         };
-        let variables = Variables::new(&program.environment);
         if program.placement == Placement::Session {
             self.terminal.let_go();
         }
@@ -76,10 +106,17 @@ impl Spawner<'_> {
                 //
                 // SAFETY: takes nothing and cannot fail (sched_yield(2)).
                 unsafe { libc::sched_yield() };
-                Ok((child.as_raw(), Exec::Pending(told)))
+                Ok(Forked {
+                    pid: child.as_raw(),
+                    exec: Exec::Pending(told),
+                    kept,
+                })
             }
             ForkResult::Child => {
-                let why = self.become_program(program, &argv, &variables, empty.as_ref());
+                let why = match self.prepare(&ready) {
+                    Ok(()) => self.become_program(&ready),
+                    Err(why) => why,
+                };
                 let mut failure: Failure = [0; 8];
                 failure[0] = why.stage as u8;
                 failure[4..].copy_from_slice(&why.errno.to_ne_bytes());
@@ -91,31 +128,17 @@ impl Spawner<'_> {
         }
     }
 
-    /// In the child: does not come back but with the reason.
-    fn become_program(
-        &self,
-        program: &Program,
-        argv: &[*const libc::c_char],
-        variables: &Variables,
-        stdin: Option<&OwnedFd>,
-    ) -> Unstartable {
-        let failed = |stage| {
-            move |errno: Errno| Unstartable {
-                stage,
-                errno: errno as i32,
-            }
-        };
-        let placed = match program.placement {
+    /// In the child: takes its place among processes, its descriptors, its directory and its rights.
+    fn prepare(&self, ready: &Ready) -> Result<(), Unstartable> {
+        let program = ready.program;
+        match program.placement {
             Placement::Group => {
-                setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Stage::Group))
+                setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed(Stage::Group))?;
             }
             Placement::Session | Placement::Alone => {
-                setsid().map(drop).map_err(failed(Stage::Session))
+                setsid().map_err(failed(Stage::Session))?;
             }
-            Placement::Shared => Ok(()),
-        };
-        if let Err(why) = placed {
-            return why;
+            Placement::Shared => {}
         }
         if program.placement == Placement::Session {
             self.terminal.take();
@@ -123,16 +146,32 @@ impl Spawner<'_> {
         if program.foreground {
             self.terminal.hand_over();
         }
-        if let Some(empty) = stdin {
+        if let Some(empty) = &ready.stdin {
             // SAFETY: both are open descriptors, and 0 of this process is the program's to be.
-            if let Err(errno) = Errno::result(unsafe { libc::dup2(empty.as_raw_fd(), 0) }) {
-                return failed(Stage::Stdin)(errno);
-            }
+            let placed = Errno::result(unsafe { libc::dup2(empty.as_raw_fd(), 0) });
+            placed.map_err(failed(Stage::Stdin))?;
         }
-        let retold = variables.retold();
+        if let Some(writers) = &ready.output {
+            writers.put_in_place().map_err(failed(Stage::Output))?;
+        }
+        self.limits.restore();
+        let folder = program.working_dir.as_deref();
+        let entered = folder.map_or(Ok(()), chdir);
+        identity::assume(&program.identity).map_err(failed(Stage::Identity))?;
+        match (entered, folder) {
+            (Err(Errno::EACCES), Some(folder)) => chdir(folder),
+            (outcome, _) => outcome,
+        }
+        .map_err(failed(Stage::WorkingDir))
+    }
+
+    /// In the child: does not come back but with the reason.
+    fn become_program(&self, ready: &Ready) -> Unstartable {
+        let (program, argv) = (ready.program, &ready.argv);
+        let retold = ready.variables.retold();
         let variables = retold
             .as_ref()
-            .map_or(variables.array, |(_, array)| array.as_ptr());
+            .map_or(ready.variables.array(), |(_, array)| array.as_ptr());
         self.inbox.restore_dispositions();
         self.inbox.restore_mask(program.mask);
         Self::look_up_in_the_programs_path(program);
@@ -145,9 +184,7 @@ impl Spawner<'_> {
         };
         failed(stage)(errno)
     }
-}
 
-impl Spawner<'_> {
     /// In the child: execvpe(3) looks up the program in this process's own PATH, people expect the program's, as for a
     /// container's entrypoint.
     fn look_up_in_the_programs_path(program: &Program) {
@@ -163,92 +200,11 @@ impl Spawner<'_> {
     }
 }
 
-/// The environment of one child.
-struct Variables {
-    /// C strings with a null pointer at the end.
-    array: *const *const libc::c_char,
-    /// Where LISTEN_PID names monopod.
-    ours: Option<usize>,
-    /// Holds `array` where it is not the C library's.
-    _own: Vec<*const libc::c_char>,
-}
-
-impl Variables {
-    /// In the parent, so that the child has nothing to build: each page that it writes to is copied first.
-    fn new(environment: &Environment) -> Variables {
-        // SAFETY: the C library's own array; nobody in this process changes the environment.
-        let inherited = unsafe { environ };
-        let own: Vec<_> = match environment {
-            Environment { base: None, extra } if extra.is_empty() => Vec::new(),
-            Environment { base, extra } => {
-                let base: Vec<_> = match base {
-                    Some(base) => base.iter().map(|v| v.as_ptr()).collect(),
-                    // SAFETY: an array of C strings with a null pointer at its end.
-                    None => unsafe { strings(inherited) }.to_vec(),
-                };
-                let replaced = |variable: &*const libc::c_char| {
-                    // SAFETY: a C string of one of the arrays above.
-                    let name = name_of(unsafe { CStr::from_ptr(*variable) }.to_bytes());
-                    extra.iter().any(|other| name_of(other.to_bytes()) == name)
-                };
-                let kept = base.into_iter().filter(|variable| !replaced(variable));
-                kept.chain(extra.iter().map(|v| v.as_ptr()))
-                    .chain([ptr::null()])
-                    .collect()
-            }
-        };
-        let array = match own.is_empty() {
-            true => inherited,
-            false => own.as_ptr(),
-        };
-        let named = format!("LISTEN_PID={}", getpid());
-        // SAFETY: an array of C strings with a null pointer at its end.
-        let ours = unsafe { strings(array) }.iter().position(|variable| {
-            // SAFETY: as above.
-            unsafe { CStr::from_ptr(*variable) }.to_bytes() == named.as_bytes()
-        });
-        Variables {
-            array,
-            ours,
-            _own: own,
-        }
+fn failed(stage: Stage) -> impl Fn(Errno) -> Unstartable + Copy {
+    move |errno| Unstartable {
+        stage,
+        errno: errno as i32,
     }
-
-    /// In the child: systemd's socket activation names the pid that the sockets are for, and what was for us is for it.
-    fn retold(&self) -> Option<(CString, Vec<*const libc::c_char>)> {
-        let place = self.ours?;
-        let retold = CString::new(format!("LISTEN_PID={}", getpid())).ok()?;
-        // SAFETY: an array of C strings with a null pointer at its end.
-        let mut array = unsafe { strings(self.array) }.to_vec();
-        array[place] = retold.as_ptr();
-        array.push(ptr::null());
-        Some((retold, array))
-    }
-}
-
-/// The strings of an array that ends with a null pointer.
-///
-/// # Safety
-///
-/// `array` is such an array, or null, and nobody changes it.
-unsafe fn strings<'a>(array: *const *const libc::c_char) -> &'a [*const libc::c_char] {
-    let mut length = 0;
-    // SAFETY: by the condition, up to and with the null pointer all of it is there.
-    while !array.is_null() && unsafe { !(*array.add(length)).is_null() } {
-        length += 1;
-    }
-    match length {
-        0 => &[],
-        // SAFETY: so many were just seen.
-        _ => unsafe { std::slice::from_raw_parts(array, length) },
-    }
-}
-
-fn name_of(variable: &[u8]) -> &[u8] {
-    variable
-        .split(|byte| *byte == b'=')
-        .next()
-        .unwrap_or_default()
 }
 
 /// Whether a program that exec called missing is there: then it is its interpreter that is missing.

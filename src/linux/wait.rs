@@ -9,13 +9,17 @@ use std::time::Duration;
 /// Sleeps until a descriptor is readable, a signal comes, or `timeout` is over (`None`: never). Lets in one signal; those
 /// behind it wait for the next turn, in the kernel's queue.
 ///
+/// `ready` is filled with the descriptors that are ready, in ascending order; after a signal, which hides that, with all.
+///
 /// `ppoll` prefers descriptors, so when one was ready signals are looked at once more: neither can starve the other.
 pub fn wait(
     inbox: &Inbox,
     descriptors: &[i32],
     timeout: Option<Duration>,
     records: &mut Vec<Record>,
+    ready: &mut Vec<i32>,
 ) {
+    ready.clear();
     if descriptors.is_empty() {
         return inbox.take(timeout, records);
     }
@@ -31,10 +35,18 @@ pub fn wait(
         })
         .collect();
     match poll(&mut polled, timeout, &inbox.never_let_in()) {
-        Woken::Signal => inbox.read(records),
-        Woken::Descriptor => inbox.take(Some(Duration::ZERO), records),
+        Woken::Signal => {
+            inbox.read(records);
+            ready.extend(descriptors);
+        }
+        Woken::Descriptor => {
+            inbox.take(Some(Duration::ZERO), records);
+            let ready_ones = polled.iter().filter(|polled| polled.revents != 0);
+            ready.extend(ready_ones.map(|polled| polled.fd));
+        }
         Woken::Time => {}
     }
+    ready.sort_unstable();
 }
 
 enum Woken {

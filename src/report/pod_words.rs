@@ -5,7 +5,7 @@
 
 use super::words::{ending, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
-use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind};
+use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, Program};
 use log::Level;
 use nix::errno::Errno;
 
@@ -38,11 +38,8 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
     match happening {
         Happening::ContainerStarted(id) => format!("{} started", name(id)),
         Happening::ContainerUnstartable(id, why) => {
-            format!(
-                "cannot start {}: {}",
-                name(id),
-                reason(*why, &file(*id, plan))
-            )
+            let why = program(*id, plan).map(|program| reason(*why, program));
+            format!("cannot start {}: {}", name(id), why.unwrap_or_default())
         }
         Happening::ContainerEnded(id, end, _) => format!("{} {}", name(id), ending(*end)),
         Happening::BackingOff(id, rest) if rest.is_zero() => {
@@ -123,14 +120,10 @@ fn name(id: ContainerId, plan: &Plan) -> String {
     }
 }
 
-fn file(id: ContainerId, plan: &Plan) -> String {
+fn program(id: ContainerId, plan: &Plan) -> Option<&Program> {
     match &plan.conduct {
-        Conduct::Pod(pod) => plan
-            .program(pod.container(id).program)
-            .file()
-            .to_string_lossy()
-            .into_owned(),
-        _ => String::new(),
+        Conduct::Pod(pod) => Some(plan.program(pod.container(id).program)),
+        _ => None,
     }
 }
 

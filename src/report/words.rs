@@ -5,16 +5,30 @@
 
 use super::pod_words;
 use crate::machine::{Ending, Happening, Stage, Unstartable};
-use crate::plan::{ExitCode, Plan, ProgramId, Signal};
+use crate::plan::{ExitCode, Plan, Program, ProgramId, Signal};
 use log::Level;
 use nix::errno::Errno;
 use std::time::Duration;
 
-/// Says it to the log.
-pub fn say(happening: &Happening, plan: &Plan) {
+/// So much of what a program said fits into a line of the log.
+const LONGEST_QUOTE: usize = 1024;
+
+/// Says it to the log, with the words that whoever it happened to has found, if any.
+pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>) {
     let level = level(happening);
     if log::log_enabled!(level) {
-        log::log!(level, "{}", words(happening, plan));
+        let said = said.map(quote).unwrap_or_default();
+        log::log!(level, "{}{said}", words(happening, plan));
+    }
+}
+
+/// In one line.
+fn quote(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let line: String = lines.join("; ").chars().take(LONGEST_QUOTE).collect();
+    match line.is_empty() {
+        true => line,
+        false => format!(": {line}"),
     }
 }
 
@@ -66,8 +80,8 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
     match happening {
         Happening::Started(program) => format!("{} started", name(program)),
         Happening::CannotStart(program, why) => {
-            let file = plan.program(*program).file().to_string_lossy();
-            format!("cannot start {}: {}", name(program), reason(*why, &file))
+            let why = reason(*why, plan.program(*program));
+            format!("cannot start {}: {why}", name(program))
         }
         Happening::StepDone(program) => format!("{} is done", name(program)),
         Happening::StepRests(program, end, rest) => {
@@ -123,12 +137,16 @@ pub(super) fn ending(ending: Ending) -> String {
     }
 }
 
-pub(super) fn reason(why: Unstartable, file: &str) -> String {
+pub(super) fn reason(why: Unstartable, program: &Program) -> String {
+    let file = program.file().to_string_lossy();
     let errno = Errno::from_raw(why.errno);
     let said = errno.desc().to_ascii_lowercase();
     match (why.stage, errno) {
         (Stage::Fork, _) => no_process(errno),
-        (Stage::WorkingDir, _) => format!("its working directory: {said}"),
+        (Stage::WorkingDir, _) => {
+            let folder = program.working_dir.as_deref().unwrap_or_default();
+            format!("its working directory {}: {said}", folder.to_string_lossy())
+        }
         (Stage::Identity, _) => {
             format!("its user, groups or capabilities: {said} (securityContext)")
         }

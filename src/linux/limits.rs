@@ -1,0 +1,40 @@
+//! Room for descriptors: as many as a plan may need at one moment, and no other limit for its programs.
+//!
+//! An idle container needs none. A start needs one until the exec is heard of, a program whose output is kept two more
+//! while it runs. A thousand starts at once do not fit into the usual soft limit of 1,024. So ours is raised to the hard
+//! one where it might not do, and each child gets back what we were started with. If even that is not enough, a start is
+//! refused with EMFILE as with any other lack, and the machine tries again.
+
+use crate::plan::Plan;
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+
+/// For what was inherited and what is our own.
+const BESIDE_THE_PROGRAMS: u64 = 64;
+
+/// The limit on descriptors.
+#[derive(Debug)]
+pub struct Limits {
+    /// Soft and hard, as we were started; if they were changed.
+    inherited: Option<(rlim_t, rlim_t)>,
+}
+
+impl Limits {
+    /// Makes room for `plan`, if there is a doubt.
+    pub fn make_room(plan: &Plan) -> Limits {
+        let needed = |program: &crate::plan::Program| if program.kept_output { 3 } else { 1 };
+        let needed = plan.programs.iter().map(needed).sum::<u64>() + BESIDE_THE_PROGRAMS;
+        let inherited = getrlimit(Resource::RLIMIT_NOFILE).ok();
+        let inherited = inherited.filter(|(soft, hard)| {
+            *soft < needed.min(*hard) && setrlimit(Resource::RLIMIT_NOFILE, *hard, *hard).is_ok()
+        });
+        Limits { inherited }
+    }
+
+    /// In a child.
+    pub fn restore(&self) {
+        if let Some((soft, hard)) = self.inherited {
+            // Lowering is always granted.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+        }
+    }
+}

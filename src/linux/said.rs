@@ -1,0 +1,118 @@
+//! What programs have said and how they failed, remembered for the messages about them.
+//!
+//! Happenings are of a fixed size and hold no text; so whoever tells a person of one asks here for the words that the
+//! program itself found: the output of a probe or hook that failed, the termination message of a container.
+
+use super::kept::Kept;
+use super::owners::{hook_program, probe_program};
+use crate::machine::{Cause, Ending, Happening};
+use crate::plan::{Conduct, ContainerId, ExitCode, Plan, Pod, ProgramId};
+use crate::report::words;
+use std::collections::BTreeMap;
+
+/// More failures than this are not told apart when it comes to why the whole failed.
+const MOST_FAILURES: usize = 64;
+
+/// What was said so far.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// What the last run of a program said, if it failed.
+    outputs: BTreeMap<ProgramId, String>,
+    /// What the last instance of a container left in its file.
+    messages: BTreeMap<ContainerId, String>,
+    /// What may be the reason for the end of it all, the latest last.
+    failures: Vec<Happening>,
+}
+
+impl Said {
+    /// A run of a program whose words are kept has ended.
+    pub fn hear_output(&mut self, program: ProgramId, kept: Kept, ending: Ending) {
+        let text = kept.finish();
+        match ending.is_success() || text.is_empty() {
+            true => self.outputs.remove(&program),
+            false => self.outputs.insert(program, text),
+        };
+    }
+
+    /// An instance of a container has ended, with this message.
+    pub fn hear_message(&mut self, container: ContainerId, message: Option<String>) {
+        match message {
+            None => self.messages.remove(&container),
+            Some(message) => self.messages.insert(container, message),
+        };
+    }
+
+    /// The termination message of the last instance that ended (state.terminated.message).
+    pub fn message(&self, container: ContainerId) -> Option<&str> {
+        self.messages.get(&container).map(String::as_str)
+    }
+
+    /// What whoever this happened to has said about it.
+    pub fn about(&self, happening: &Happening, plan: &Plan) -> Option<&str> {
+        let Conduct::Pod(pod) = &plan.conduct else {
+            return None;
+        };
+        match happening {
+            Happening::ContainerEnded(id, ..) | Happening::InitFailed(id, _) => self.message(*id),
+            _ => {
+                let program = failed_program(happening, pod)?;
+                self.outputs.get(&program).map(String::as_str)
+            }
+        }
+    }
+
+    /// Something happened that may be why all fails.
+    pub fn note(&mut self, happening: &Happening) {
+        let is_failure = match happening {
+            Happening::CannotStart(..)
+            | Happening::ContainerUnstartable(..)
+            | Happening::StepFailed(..)
+            | Happening::InitFailed(..)
+            | Happening::DeadlineExceeded => true,
+            Happening::Ended(_, ending, _) | Happening::ContainerEnded(_, ending, _) => {
+                !ending.is_success()
+            }
+            _ => false,
+        };
+        if is_failure {
+            if self.failures.len() == MOST_FAILURES {
+                self.failures.remove(0);
+            }
+            self.failures.push(*happening);
+        }
+    }
+
+    /// Why it ends with `code`, in one line: the last failure with this code, or else the last one.
+    pub fn why(&self, code: ExitCode, plan: &Plan) -> String {
+        let explains = |failure: &&Happening| exit_code(failure) == Some(code);
+        let mut failures = self.failures.iter().rev();
+        let failure = failures.find(explains).or(self.failures.last());
+        match failure {
+            Some(failure) => format!("monopod: {}", words::words(failure, plan)),
+            None => format!("monopod: ended with exit code {}", code.0),
+        }
+    }
+}
+
+fn failed_program(happening: &Happening, pod: &Pod) -> Option<ProgramId> {
+    match happening {
+        Happening::Unhealthy(id, kind, _, Cause::Exit(_)) => {
+            probe_program(pod.container(*id), *kind)
+        }
+        Happening::HookFailed(id, kind, Cause::Exit(_)) => hook_program(pod.container(*id), *kind),
+        _ => None,
+    }
+}
+
+fn exit_code(failure: &Happening) -> Option<ExitCode> {
+    match failure {
+        Happening::CannotStart(_, why) | Happening::ContainerUnstartable(_, why) => {
+            Some(why.code())
+        }
+        Happening::StepFailed(_, ending)
+        | Happening::InitFailed(_, ending)
+        | Happening::Ended(_, ending, _)
+        | Happening::ContainerEnded(_, ending, _) => Some(ending.code()),
+        _ => None,
+    }
+}

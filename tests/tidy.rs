@@ -198,6 +198,7 @@ fn no_file_is_dead() {
             &[
                 "tests/beside_others.rs",
                 "tests/bug.rs",
+                "tests/hands/main.rs",
                 "tests/real/main.rs",
                 "tests/sim/main.rs",
                 "tests/tidy.rs",

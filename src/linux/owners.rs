@@ -40,7 +40,7 @@ impl Owners {
         }
         let start_again = match &plan.conduct {
             Conduct::Pod(pod) => pod.containers.iter().any(starts_again),
-            Conduct::Lifecycle(_) | Conduct::Passthrough(_) => false,
+            _ => false,
         };
         Owners { parts, start_again }
     }

@@ -71,7 +71,7 @@ impl Kept {
         self.streams.iter_mut().for_each(Stream::read);
     }
 
-    /// The program has ended: all that is there and is kept. The pipes are closed.
+    /// The program has ended: all that is there and is kept. The pipes are closed with it.
     pub fn finish(mut self) -> String {
         self.streams.iter_mut().for_each(Stream::finish);
         let mut text = self.streams.map(|stream| stream.kept).concat();
@@ -100,7 +100,6 @@ impl Stream {
         while self.kept.len() < KEPT_BYTES && self.pipe.as_ref().is_some_and(has_more) {
             self.read();
         }
-        self.pipe = None;
     }
 }
 

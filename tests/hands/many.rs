@@ -53,6 +53,13 @@ fn private_kb(pid: i32) -> Result<u64, Failed> {
     Ok(amounts.sum())
 }
 
+/// Time on a processor so far.
+fn worked_ms(pid: i32) -> Result<u64, Failed> {
+    let told = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    let nanoseconds = told.split_whitespace().next().ok_or("no schedstat")?;
+    Ok(nanoseconds.parse::<u64>()? / 1_000_000)
+}
+
 fn descriptors(pid: i32) -> Result<usize, Failed> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
@@ -88,13 +95,13 @@ fn a_thousand() -> Result<(), Failed> {
     let memory = private_kb(core)?;
     let sleeper = sleeper_pid(&life).ok_or("no sleeper")?;
     let limits = open_files(&sleeper)?;
-    let begun = Instant::now();
+    let (begun, worked) = (Instant::now(), worked_ms(core)?);
     life.signal(libc::SIGHUP)?;
     life.await_sleepers(1, 0)?;
-    let down = begun.elapsed();
+    let (down, worked) = (begun.elapsed(), worked_ms(core)? - worked);
     let end = life.finish()?;
     println!(
-        "a thousand: up in {up:?}, down in {down:?}, {before} kB private before, {memory} kB with them"
+        "a thousand: up in {up:?}, down in {down:?} with {worked} ms of work, {before} kB private before, {memory} kB with them"
     );
     // The plan was there before; count it all, the test's own machine with it.
     if memory > MOST_KB_EACH * COUNT as u64 {

@@ -218,11 +218,12 @@ pub fn trials() -> Vec<Trial> {
                 life.await_sleepers(4, 5)?;
                 life.signal(libc::SIGUSR1)?;
                 life.await_sleepers(4, 0)?;
-                // A core that is not dumpable would be nobody's to open /proc/1/fd/1 of.
-                let status = std::fs::metadata(format!("/proc/{}/fd", life.core()?))?;
-                let owner = std::os::unix::fs::MetadataExt::uid(&status);
-                let link = std::fs::read_link(format!("/proc/{}/fd/1", life.core()?))?;
-                holds(&format!("{owner} {}", link.display()), "0 pipe:")?;
+                // As a process of its container would. A core that is not dumpable would refuse.
+                let descriptor = format!("/proc/{}/fd/1", life.core()?);
+                let link = std::process::Command::new("setpriv")
+                    .args([IN_A_CONTAINER[5], "readlink", &descriptor])
+                    .output()?;
+                holds(&String::from_utf8_lossy(&link.stdout), "pipe:")?;
                 life.finish().map(drop)
             },
         ),

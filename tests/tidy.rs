@@ -258,6 +258,7 @@ fn no_text_names_a_variable_that_is_not_read() {
         .iter()
         .chain(&flags::PROBE)
         .filter_map(|flag| flag.variable)
+        .chain([monopod::linux::MARK])
         .collect();
     let examples = files(&root().join("examples"));
     let pages =

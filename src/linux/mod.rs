@@ -30,6 +30,7 @@ mod variables;
 mod wait;
 
 pub use self::log::open as open_log;
+pub use mark::VARIABLE as MARK;
 pub use signals::{Inbox, block_all, unblock};
 pub use standard::{Stderr, fill_holes};
 

@@ -123,3 +123,64 @@ fn programs_beside(container: &Container) -> impl Iterator<Item = ProgramId> {
     let hooks = hooks.map(|kind| hook_program(container, kind));
     probes.into_iter().chain(hooks).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Restart;
+    use std::time::Duration;
+
+    fn container(role: Role, policy: RestartPolicy, program: usize) -> Container {
+        Container {
+            name: "web".to_owned(),
+            role,
+            program: ProgramId(program),
+            restart: Restart {
+                policy,
+                rules: Vec::new(),
+                at_most: None,
+            },
+            startup_probe: None,
+            liveness_probe: None,
+            readiness_probe: None,
+            post_start: None,
+            pre_stop: None,
+            stop_signal: None,
+            kills_its_tree: true,
+            termination_message: None,
+        }
+    }
+
+    #[test]
+    fn all_that_is_still_to_come_keeps_what_was_inherited() {
+        let main = || container(Role::Main, RestartPolicy::Never, 0);
+        assert!(!starts_again(&main()));
+        assert!(!starts_again(&container(
+            Role::Init,
+            RestartPolicy::OnFailure,
+            0
+        )));
+        assert!(starts_again(&container(
+            Role::Sidecar,
+            RestartPolicy::Always,
+            0
+        )));
+        assert!(starts_again(&container(
+            Role::Main,
+            RestartPolicy::OnFailure,
+            0
+        )));
+        let mut hooked = main();
+        hooked.pre_stop = Some(Hook::Exec(ProgramId(1)));
+        assert!(starts_again(&hooked));
+        hooked.pre_stop = Some(Hook::Sleep(Duration::from_secs(1)));
+        assert!(!starts_again(&hooked));
+        let mut init = container(Role::Init, RestartPolicy::Never, 0);
+        init.restart.rules = vec![RestartRule {
+            among: true,
+            values: vec![1],
+            action: RuleAction::RestartAllContainers,
+        }];
+        assert!(starts_again(&init));
+    }
+}

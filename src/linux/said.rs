@@ -116,3 +116,51 @@ fn exit_code(failure: &Happening) -> Option<ExitCode> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{ExitMap, Passthrough, Signal, Target};
+
+    fn plan() -> Plan {
+        Plan {
+            programs: Vec::new(),
+            checks: Vec::new(),
+            // Where there is no pod, a container is called by its number.
+            conduct: Conduct::Passthrough(Passthrough {
+                main: None,
+                target: Target::Process,
+                rewrites: Vec::new(),
+                suspend_self: false,
+                farewell: false,
+                warn_on_reap: false,
+                remap_exit: ExitMap::default(),
+            }),
+            health: None,
+            subreaper: true,
+            parent_death_signal: None,
+            let_go: false,
+        }
+    }
+
+    #[test]
+    fn the_reason_is_the_failure_whose_code_it_is_or_else_the_last() {
+        let plan = plan();
+        let mut said = Said::default();
+        assert_eq!(
+            said.why(ExitCode(9), &plan),
+            "monopod: ended with exit code 9"
+        );
+        let ended = |number, ending| Happening::ContainerEnded(ContainerId(number), ending, false);
+        said.note(&ended(0, Ending::Exited(ExitCode(3))));
+        said.note(&ended(1, Ending::Killed(Signal::KILL)));
+        said.note(&ended(2, Ending::Exited(ExitCode::SUCCESS)));
+        assert_eq!(
+            said.why(ExitCode(3), &plan),
+            "monopod: container 0 exited with 3"
+        );
+        let last = "monopod: container 1 was killed by SIGKILL";
+        assert_eq!(said.why(ExitCode(137), &plan), last);
+        assert_eq!(said.why(ExitCode(1), &plan), last);
+    }
+}

@@ -294,7 +294,7 @@ impl Drop for Life {
     /// A story that failed leaves nobody behind.
     fn drop(&mut self) {
         if self.said.is_some() {
-            let _ = self.core().map(|core| send_kill(core));
+            let _ = self.core().map(send_kill);
             let _ = self.child.kill();
             let _ = self.child.wait();
             let all: Vec<i32> = (0..10)

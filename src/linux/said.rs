@@ -135,6 +135,7 @@ mod tests {
                 remap_exit: ExitMap::default(),
             }),
             health: None,
+            serving: crate::plan::Serving::default(),
             subreaper: true,
             parent_death_signal: None,
             let_go: false,

@@ -85,7 +85,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
         } => {
             linux::open_log(&log);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
-            run(&plan, inherited_mask).unwrap_or_else(|fault| {
+            run(plan, inherited_mask).unwrap_or_else(|fault| {
                 log::error!("{fault}");
                 ExitCode::FAILURE
             })
@@ -94,7 +94,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
 }
 
 /// Everything that may still be refused comes before the first process; then the life begins.
-fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
+fn run(mut plan: Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
     let inbox = Inbox::new(inherited_mask)
         .map_err(|errno| format!("cannot hear signals: {}", errno.desc()))?;
     let listener: Option<OwnedFd> = match plan.health {
@@ -104,6 +104,11 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
         }
     };
     let control = plan.serving.control.as_ref().and_then(open_control);
+    if control.is_none() {
+        // Or a helper would be forked for nobody.
+        plan.serving.control = None;
+    }
+    let plan = &plan;
     if let Some(signal) = plan.parent_death_signal {
         linux::set_parent_death_signal(signal)
             .map_err(|e| format!("cannot ask for {signal}: {}", e.desc()))?;

@@ -177,7 +177,7 @@ pub static HEALTH: Flag = takes(
     "health",
     "ADDR:PORT",
     "MONOPOD_HEALTH",
-    "serve /livez, /readyz, /startupz and /healthz here (nowhere)",
+    "serve /livez, /readyz, /startupz, /status, /metrics here (nowhere)",
 );
 /// `--control PATH`
 pub static CONTROL: Flag = takes(

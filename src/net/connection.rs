@@ -61,7 +61,8 @@ enum State {
         question: Option<u32>,
     },
     Writing {
-        bytes: Vec<u8>,
+        /// Shared with all who asked for the same in the same round.
+        bytes: Rc<[u8]>,
         sent: usize,
     },
     Draining {
@@ -188,6 +189,16 @@ impl Connection {
         }
     }
 
+    /// What it waits to see, and whether with its body.
+    pub fn awaited(&self) -> Option<(&Route, bool)> {
+        match &self.state {
+            State::Waiting {
+                route, with_body, ..
+            } => Some((route, *with_body)),
+            _ => None,
+        }
+    }
+
     /// The core's answer, or that there was none. Nothing for a connection that does not wait.
     pub fn answer(&mut self, view: Option<&View>, now: Instant) {
         if let State::Waiting {
@@ -277,10 +288,12 @@ impl Connection {
     }
 
     fn respond(&mut self, page: &Page, with_body: bool, now: Instant) {
-        self.state = State::Writing {
-            bytes: message::print(page, with_body),
-            sent: 0,
-        };
+        self.give(message::print(page, with_body).into(), now);
+    }
+
+    /// A whole response.
+    pub fn give(&mut self, bytes: Rc<[u8]>, now: Instant) {
+        self.state = State::Writing { bytes, sent: 0 };
         self.deadline = now + WRITE_TIME;
         self.write(now);
     }

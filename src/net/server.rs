@@ -18,12 +18,13 @@ mod tests;
 use super::ask::{Asker, CoreGone, News, covers};
 use super::connection::Connection;
 use super::control;
+use super::message;
 use super::probes::{ATTEMPTS, Probes};
 use super::site::{Door, Site};
 use super::socket::Socket;
 use super::wire_checks::Answered;
 use crate::plan::Check;
-use crate::report::route::Wants;
+use crate::report::route::{Route, Wants};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -253,18 +254,35 @@ impl Server<'_> {
             return;
         };
         let mut unsent: usize = self.connections.iter().map(Connection::unsent).sum();
+        // Made once for all who want the same: a page of a large pod is work.
+        let mut made: Vec<(Route, bool, Rc<[u8]>)> = Vec::new();
         for connection in &mut self.connections {
-            match connection.awaits_round() {
-                Some((wanted, wants)) if covers(round, wanted) && parts.covers(wants) => {
-                    // A kubelet's answer is small and always finds room.
-                    match unsent > UNSENT_LIMIT && wants != Wants::STATUS {
-                        true => connection.put_off(now),
-                        false => connection.answer(Some(view), now),
-                    }
-                    unsent += connection.unsent();
-                }
-                _ => {}
+            let Some((wanted, wants)) = connection.awaits_round() else {
+                continue;
+            };
+            if !covers(round, wanted) || !parts.covers(wants) {
+                continue;
             }
+            // A kubelet's answer is small and always finds room.
+            if unsent > UNSENT_LIMIT && wants != Wants::STATUS {
+                connection.put_off(now);
+                continue;
+            }
+            let Some((route, with_body)) = connection.awaited() else {
+                continue;
+            };
+            let known = made.iter().find(|(r, b, _)| r == route && *b == with_body);
+            let bytes = match known {
+                Some((.., bytes)) => bytes.clone(),
+                None => {
+                    let page = self.site.page(route, Some(view));
+                    let bytes: Rc<[u8]> = message::print(&page, with_body).into();
+                    made.push((route.clone(), with_body, bytes.clone()));
+                    bytes
+                }
+            };
+            connection.give(bytes, now);
+            unsent += connection.unsent();
         }
     }
 

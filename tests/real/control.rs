@@ -157,6 +157,8 @@ fn no_place(scene: &Scene) -> Outcome {
             && stderr.contains("no control socket at /proc/no/control.sock"),
         "{stderr}"
     );
+    let helper = run.child_named("monopod-net")?;
+    ensure!(helper.is_none(), "a helper that nobody can ask: {helper:?}");
     Ok(())
 }
 

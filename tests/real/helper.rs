@@ -54,16 +54,15 @@ fn jailed(scene: &Scene) -> Outcome {
         session == helper && session != ours,
         "the helper's session is {session}"
     );
-    // The port, the control socket, the line to the core, stderr, and what stands in for the other standard descriptors;
-    // the last connection may take a moment to go.
+    // The port, the control socket, the line to the core, stderr; the last connection may take a moment to go.
     let mut open = BTreeSet::new();
-    until("the helper holds five things only", patience(), || {
+    until("the helper holds four things only", patience(), || {
         let list =
             std::fs::read_dir(proc::dir(helper).join("fd")).map_err(|why| why.to_string())?;
         open = list
             .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
             .collect();
-        Ok((open.len() <= 5).then_some(()))
+        Ok((open.len() <= 4).then_some(()))
     })
     .map_err(|why| format!("{why}: {open:?}"))
 }

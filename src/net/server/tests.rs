@@ -5,6 +5,7 @@
 use super::{CONNECTIONS, CORE_GONE, Doors, serve};
 use crate::machine::Command;
 use crate::net::ask::PATIENCE;
+use crate::net::site::Site;
 use crate::net::tests::{
     A_WHILE, answer, answer_next, becomes_readable, get, next_questions, open_port, receive, send,
     site,
@@ -12,6 +13,7 @@ use crate::net::tests::{
 use crate::net::wire::command::Order;
 use crate::net::{Link, control, link};
 use crate::report::samples::{self, WEB, at};
+use crate::report::view::View;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -49,6 +51,19 @@ pub struct Living {
 
 impl Living {
     pub fn new() -> Living {
+        Living::with(site(), samples::serving())
+    }
+
+    /// A pod of a thousand containers, whose pages are long.
+    fn large() -> Living {
+        let (mut site, mut view) = (site(), samples::serving());
+        let web = site.frame.pod.containers[WEB.0].clone();
+        site.frame.pod.containers = vec![web; 1000];
+        view.status.containers = vec![samples::running(5); 1000];
+        Living::with(site, view)
+    }
+
+    fn with(site: Site, view: View) -> Living {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("monopod-server-{}-{number}", std::process::id());
@@ -60,7 +75,7 @@ impl Living {
             health: Some(listener),
             control: Some(control.as_fd().try_clone_to_owned().unwrap()),
         };
-        let server = thread::spawn(move || serve(doors, line, site(), &[]));
+        let server = thread::spawn(move || serve(doors, line, site, &[]));
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         let (ordered, orders) = channel();
@@ -70,7 +85,7 @@ impl Living {
                     let heard = link.hear();
                     assert!(!heard.lost, "the server has ended");
                     for question in heard.questions {
-                        answer(&link, question, &samples::serving());
+                        answer(&link, question, &view);
                     }
                     for Order { number, command } in heard.orders {
                         ordered.send(command).unwrap();
@@ -174,6 +189,22 @@ fn every_path_has_its_page() {
         let head = world.ask(format!("HEAD {path} HTTP/1.0\r\n\r\n").as_bytes());
         assert!(head.ends_with("\r\n\r\n"), "{path}: {head}");
     }
+}
+
+#[test]
+fn long_pages_that_nobody_reads_are_bounded_and_health_is_answered_beside_them() {
+    let world = Living::large();
+    // By the control socket, whose buffer holds less than a page.
+    let held: Vec<UnixStream> = (0..120)
+        .map(|_| world.send_to_control(&get("/status")))
+        .collect();
+    let mut answer = String::new();
+    let mut late = world.send_to_control(&get("/status"));
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{}", &answer[..80]);
+    assert!(answer.contains("too many clients do not take their answers"));
+    world.is_well();
+    drop(held);
 }
 
 #[test]

@@ -235,8 +235,9 @@ fn crash_loops(frame: &Frame, view: &View, count: u32) -> Option<String> {
     let told: Vec<String> = hopeless
         .map(|(_, container, status)| {
             format!(
-                "{} crashes again and again ({} restarts)",
-                container.name, status.restarts
+                "{} crashes again and again ({})",
+                container.name,
+                super::page::restarts(status.restarts)
             )
         })
         .collect();

@@ -137,7 +137,7 @@ fn failure_says(scene: &str, said: &str, logged: &str) -> Result<(), Failed> {
     )?;
     holds(
         &end.logged,
-        &format!("preStop hook of web failed: exit code 7{logged}"),
+        &format!("preStop hook of web failed: exit code 7; the stop goes on{logged}"),
     )
 }
 

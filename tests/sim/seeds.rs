@@ -12,9 +12,15 @@ use crate::world::{Outcome, World};
 use monopod::machine::{Action, Machine};
 use monopod::plan::{Conduct, Plan};
 use monopod::time::Time;
+use std::panic::resume_unwind;
 
-/// Steps of the machine in one run of the tests; a million is promised.
-const STEPS: u64 = 1_200_000;
+/// Steps of the machine in one run of the tests: ten million are promised of the ritual, which is optimised; whoever
+/// tries something out need not wait for so many.
+const STEPS: u64 = if cfg!(debug_assertions) {
+    600_000
+} else {
+    10_100_000
+};
 
 /// How one seed's life is lived.
 #[derive(Clone, Copy, Default)]
@@ -109,7 +115,7 @@ fn number_from(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_million_steps_keep_the_laws() {
+fn ten_million_steps_keep_the_laws() {
     if let Some(seed) = number_from("MONOPOD_SIM_SEED") {
         let shuffle = Some(seed);
         let life = live(
@@ -124,42 +130,47 @@ fn a_million_steps_keep_the_laws() {
         panic!("{}\n{:?}", life.text, life.verdict);
     }
     let enough = number_from("MONOPOD_SIM_STEPS").unwrap_or(STEPS);
-    let (mut steps, mut said, mut seed) = (0, 0u64, 0);
-    while steps < enough {
-        let _replay = Replay(seed);
-        let shuffle = Some(seed);
-        let life = live(
-            seed,
-            Wishes {
-                shuffle,
-                ..Wishes::default()
-            },
-            plans::machine,
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let (steps, said, seeds) = std::thread::scope(|scope| {
+        let share = |first| scope.spawn(move || many_lives(first, threads, enough / threads));
+        let shares: Vec<_> = (0..threads).map(share).collect();
+        let shares = shares.into_iter().map(|share| share.join());
+        shares.fold((0, 0, 0), |sum, share| {
+            let (steps, said, seeds) = share.unwrap_or_else(|panic| resume_unwind(panic));
+            (sum.0 + steps, sum.1 | said, sum.2 + seeds)
+        })
+    });
+    println!("{steps} steps of the machine in {seeds} lives");
+    assert!(steps + threads >= enough, "only {steps} steps");
+    for (number, name) in HAPPENINGS.iter().enumerate() {
+        assert!(
+            said & (1 << number) != 0,
+            "in {seeds} lives nobody ever said {name}"
         );
+    }
+}
+
+/// Lives every `nth` seed from `first` on until so many steps were taken: steps, happenings said, lives.
+fn many_lives(first: u64, nth: u64, enough: u64) -> (u64, u64, u64) {
+    let (mut steps, mut said, mut seeds) = (0, 0, 0);
+    while steps < enough {
+        let seed = first + seeds * nth;
+        let _replay = Replay(seed);
+        let wishes = |timeline| Wishes {
+            shuffle: Some(seed),
+            timeline,
+            diary: false,
+        };
+        let life = live(seed, wishes(false), plans::machine);
         if let Err(broken) = life.verdict {
-            let again = live(
-                seed,
-                Wishes {
-                    shuffle,
-                    timeline: true,
-                    diary: false,
-                },
-                plans::machine,
-            );
+            let again = live(seed, wishes(true), plans::machine);
             panic!("seed {seed} broke a law:\n{}\n{broken}", again.text);
         }
         steps += life.turns;
         said |= life.said;
-        seed += 1;
+        seeds += 1;
     }
-    println!("{steps} steps of the machine in {seed} lives");
-    assert!(steps >= 1_000_000, "only {steps} steps");
-    for (number, name) in HAPPENINGS.iter().enumerate() {
-        assert!(
-            said & (1 << number) != 0,
-            "in {seed} lives nobody ever said {name}"
-        );
-    }
+    (steps, said, seeds)
 }
 
 #[test]

@@ -348,11 +348,12 @@ fn reply(rng: &mut Rng, climate: &Climate) -> Reply {
         (false, false) if rng.percent(20) => Outcome::Warning,
         (false, false) => Outcome::Success,
     };
-    let lost = rng.percent(climate.errs / 4);
-    Reply {
-        lost,
-        ..Reply::new(outcome, after)
+    let mut reply = Reply::new(outcome, after);
+    reply.lost = rng.percent(climate.errs / 4);
+    if outcome == Outcome::Success && rng.percent(5) {
+        reply.answer.cause = monopod::machine::Cause::HttpFallback;
     }
+    reply
 }
 
 fn ending(rng: &mut Rng, climate: &Climate) -> Ending {

@@ -392,7 +392,9 @@ impl PodLaws {
                 instance.kill = instance.kill.or(Some(kill));
             }
             book.ever_started |= book.is_started();
-            let up = |instance: &Instance| instance.is_running() && instance.kill.is_none();
+            // A postStart hook that ends together with a kill comes too late.
+            let hooked = book.plan.post_start.is_some();
+            let up = |i: &Instance| i.is_running() && (i.kill.is_none() || !hooked);
             book.ever_up |= book.live().is_some_and(up);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {

@@ -329,13 +329,15 @@ impl PodLaws {
                     book.commanded = true;
                     return;
                 }
+                // Whether a start that is due anyway is helped by a command is left open.
+                book.unsure = true;
                 match book.next {
                     Next::Again(..) => book.next = book.forgive(now),
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
                     // One that rests before a new start of everything need not rest any more.
-                    Next::First if book.not_before > now => {
+                    Next::First if book.not_after > now => {
                         book.forgive(now);
-                        book.not_before = now;
+                        (book.not_before, book.not_after) = (now, now);
                     }
                     Next::First | Next::Live | Next::Done(_) => {}
                 }

@@ -284,7 +284,11 @@ impl PodLaws {
         {
             return;
         }
-        let stopping = stopping || self.anew.is_some();
+        // Who ends in the very turn in which a new start of everything is asked for was not killed for it yet.
+        let killed = self.books[place]
+            .live()
+            .is_some_and(|instance| instance.kill.is_some());
+        let stopping = stopping || (self.anew.is_some() && killed);
         // An instance that never ran has the runtime's code (S157).
         let code = if never_ran {
             ExitCode(128)

@@ -74,6 +74,8 @@ pub struct Instance {
     pub helpers_lost: [u32; 2],
     /// It is being stopped while the pod goes on.
     pub kill: Option<Kill>,
+    /// When another reason would have it over.
+    pub joined: Option<Time>,
     /// When the stop signal was sent.
     pub signalled: Option<Time>,
     /// When SIGKILL was sent.
@@ -210,6 +212,7 @@ impl Book {
             pre: HookState::Before,
             helpers_lost: [0; 2],
             kill: None,
+            joined: None,
             signalled: None,
             killed: None,
             startup_passed: self.plan.startup_probe.is_none(),

@@ -329,6 +329,10 @@ impl PodLaws {
                     return;
                 }
                 if let Some(instance) = book.live_mut() {
+                    // Of two reasons for one stop, the end that comes earlier may hold.
+                    if instance.kill.is_some() {
+                        instance.joined = Some(kill.by().max(now.after(book::FLOOR)));
+                    }
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
                     return;

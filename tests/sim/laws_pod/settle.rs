@@ -285,7 +285,7 @@ impl PodLaws {
             None if silent => worker.tries = 0,
             None => {}
         }
-        let missed = missed && begun.is_empty();
+        let missed = missed && begun.is_empty() && worker.lingering.is_none();
         let passed = missed || (!begun.is_empty() && !retries) || (silent && beat <= now);
         if passed || (silent && triggered && gate.delayed_until <= now) {
             worker.pass_began(gate.base, now, beat);
@@ -330,7 +330,7 @@ impl PodLaws {
                 due.push(until);
             }
             if book.next == Next::First && self.stop.is_none() {
-                due.extend(Some(book.not_after).filter(|at| *at > now));
+                due.extend(Some(book.not_after).filter(|at| *at > now && !book.unsure));
             }
             if let Some(instance) = book.live() {
                 // Once it was killed, nobody waits for what its probes say.

@@ -147,7 +147,13 @@ impl PodLaws {
             (kill.by().max(floor), whole.max(taken))
         });
         let pods = self.stop.as_ref().map(|stop| stop.by.max(floor));
-        let from = own.map(|own| own.0).into_iter().chain(pods).min();
+        let joined = instance.joined.map(|at| at.max(floor));
+        let from = own
+            .map(|own| own.0)
+            .into_iter()
+            .chain(pods)
+            .chain(joined)
+            .min();
         let until = own.map(|own| own.1).into_iter().chain(pods).max();
         (from, until)
     }

@@ -93,7 +93,9 @@ fn not_there(scene: &Scene) -> Outcome {
 fn whole_life(scene: &Scene, world: fn(Launch) -> Launch) -> Outcome {
     let port = http::free_port()?;
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   initContainers:
     - {{ name: step, command: {step} }}
     - {{ name: beside, restartPolicy: Always, command: {beside} }}
@@ -130,7 +132,9 @@ fn whole_life(scene: &Scene, world: fn(Launch) -> Launch) -> Outcome {
 
 fn as_somebody_else(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   restartPolicy: Never
   containers:
     - name: main
@@ -144,7 +148,7 @@ fn as_somebody_else(scene: &Scene) -> Outcome {
     run.ear.expect_silence()?;
     let stderr = run.stderr();
     ensure!(
-        stderr.contains("main") && stderr.contains("4321"),
+        stderr.contains("main") && stderr.contains("securityContext"),
         "stderr: {stderr:?}"
     );
     Ok(())

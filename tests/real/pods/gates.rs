@@ -40,6 +40,8 @@ fn gate(scene: &Scene) -> Outcome {
 }
 
 const BY_FILE: &str = "
+apiVersion: v1
+kind: Pod
 spec:
   containers:
     - name: main

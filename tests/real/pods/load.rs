@@ -45,7 +45,9 @@ fn among_orphans(scene: &Scene) -> Outcome {
     let port = http::free_port()?;
     let socket = scene.dir.join("control");
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   containers:
     - {{ name: steady, command: {steady} }}
     - {{ name: looping, command: {looping} }}

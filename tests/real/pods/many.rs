@@ -24,7 +24,7 @@ const MANY: u64 = 1_000;
 const PRICE: u64 = 4;
 
 fn sleepers(scene: &Scene, count: u64) -> Outcome<Run> {
-    let mut manifest = "spec:\n  containers:\n".to_owned();
+    let mut manifest = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n".to_owned();
     for number in 0..count {
         let _ = writeln!(
             manifest,

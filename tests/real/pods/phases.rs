@@ -32,7 +32,9 @@ const SOON: Duration = Duration::from_secs(5);
 
 fn during_init(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   initContainers:
     - {{ name: step, command: {} }}
     - {{ name: next, command: {} }}
@@ -53,7 +55,9 @@ fn during_init(scene: &Scene) -> Outcome {
 
 fn during_rest(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   containers:
     - {{ name: main, command: {} }}
 ",
@@ -77,7 +81,9 @@ fn during_rest(scene: &Scene) -> Outcome {
 
 fn during_post_start(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   containers:
     - name: main
       command: {}
@@ -85,7 +91,7 @@ fn during_post_start(scene: &Scene) -> Outcome {
     - {{ name: next, command: {} }}
 ",
         command(scene, "block 15 say up wait 15 say obeyed exit 5"),
-        command(scene, "block 15 say hook pause"),
+        command(scene, "say hook pause"),
         command(scene, "say next pause"),
     );
     let mut run = launch(scene, &manifest, &[])?.start()?;
@@ -102,7 +108,9 @@ fn during_post_start(scene: &Scene) -> Outcome {
 
 fn during_restart(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   terminationGracePeriodSeconds: 2
   containers:
     - name: main
@@ -132,7 +140,9 @@ fn during_restart(scene: &Scene) -> Outcome {
 
 fn twice(scene: &Scene) -> Outcome {
     let manifest = format!(
-        "spec:
+        "apiVersion: v1
+kind: Pod
+spec:
   containers:
     - {{ name: main, command: {} }}
 ",

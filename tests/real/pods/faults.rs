@@ -10,24 +10,24 @@ use crate::{endpoints, http};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::own(
-            "a faulty manifest is code 78 with all faults, and nothing is started",
+            "pods: a faulty manifest is code 78 with all faults, and nothing is started",
             faulty,
         ),
         Case::own(
-            "a manifest that is not there is code 78 and one line",
+            "pods: a manifest that is not there is code 78 and one line",
             not_there,
         ),
-        Case::own("a pod lives as a uid without a passwd entry", |scene| {
+        Case::own("pods: lives as a uid without a passwd entry", |scene| {
             whole_life(scene, |launch| launch.uid(12_345))
         }),
-        Case::own("a pod lives on a read-only root", |scene| {
+        Case::own("pods: lives on a read-only root", |scene| {
             whole_life(scene, |launch| launch.read_only())
         }),
-        Case::own("a pod lives without /proc", |scene| {
+        Case::own("pods: lives without /proc", |scene| {
             whole_life(scene, |launch| launch.without_proc())
         }),
         Case::own(
-            "a pod lives without rights, /proc, /dev and a place to write",
+            "pods: lives without rights, /proc, /dev and a place to write",
             |scene| {
                 whole_life(scene, |launch| {
                     launch.uid(12_345).read_only().without_proc().without_dev()
@@ -35,7 +35,7 @@ pub fn cases() -> Vec<Case> {
             },
         ),
         Case::own(
-            "what only root can give is refused by name when it is not root",
+            "pods: what only root can give is refused by name when it is not root",
             as_somebody_else,
         ),
     ]

@@ -7,9 +7,9 @@ use crate::harness::{Case, Outcome, Scene, patience, until};
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        case("SC8: ready only while the gate is True", gate),
+        case("pods: SC8: ready only while the gate is True", gate),
         case(
-            "docker's health check follows a container inside: healthy, unhealthy, healthy",
+            "pods: docker's health check follows a container inside: healthy, unhealthy, healthy",
             health_check,
         ),
     ]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::own(
-            "1,000 probes a second are answered rightly and in time, among orphans and restarts",
+            "pods: 1,000 probes a second are answered rightly and in time, among orphans and restarts",
             among_orphans,
         )
         .alone(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::own(
-            "1,000 containers cost 4 kB and no descriptor each, and are gone within 2 s",
+            "pods: 1,000 containers cost 4 kB and no descriptor each, and are gone within 2 s",
             thousand,
         )
         .alone(),

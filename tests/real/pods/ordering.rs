@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 pub fn cases() -> Vec<Case> {
     vec![
         case(
-            "SC1: init steps wait for what they need, one after the other",
+            "pods: SC1: init steps wait for what they need, one after the other",
             init_order,
         ),
         case(
-            "SC6: a container runs when its postStart hook is done",
+            "pods: SC6: a container runs when its postStart hook is done",
             post_start,
         ),
         case(
-            "SC6: a postStart hook that fails kills its container",
+            "pods: SC6: a postStart hook that fails kills its container",
             failing_post_start,
         ),
         case(
-            "SC10: sidecars start before in order and stop after in reverse",
+            "pods: SC10: sidecars start before in order and stop after in reverse",
             sidecars,
         ),
         case(
-            "SC10: when the grace is used up, everything left is killed together",
+            "pods: SC10: when the grace is used up, everything left is killed together",
             spent_grace,
         ),
         case(
-            "the README's web server starts, serves and stops in order",
+            "pods: the README's web server starts, serves and stops in order",
             web,
         ),
     ]

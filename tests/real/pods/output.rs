@@ -7,7 +7,7 @@ use crate::harness::{Case, Outcome, Scene, patience, until};
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
     vec![case(
-        "SC11: whoever writes to the output of PID 1 is heard",
+        "pods: SC11: whoever writes to the output of PID 1 is heard",
         heard,
     )]
 }

@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::own(
-            "a pod: SIGTERM during an init step ends it, and nothing else starts",
+            "pods: SIGTERM during an init step ends it, and nothing else starts",
             during_init,
         ),
         Case::own(
-            "a pod: SIGTERM while a container rests ends it at once",
+            "pods: SIGTERM while a container rests ends it at once",
             during_rest,
         ),
         Case::own(
-            "a pod: SIGTERM during a postStart hook reaches the container",
+            "pods: SIGTERM during a postStart hook reaches the container",
             during_post_start,
         ),
         Case::own(
-            "a pod: SIGTERM during a restart keeps to the pod's grace",
+            "pods: SIGTERM during a restart keeps to the pod's grace",
             during_restart,
         ),
-        Case::own("a pod: a second SIGTERM is handed on", twice),
+        Case::own("pods: a second SIGTERM is handed on", twice),
     ]
 }
 

@@ -8,28 +8,34 @@ use std::time::Duration;
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        case("SC2: nginx is ready when its page is there", page_appears),
         case(
-            "SC3: without its file it is restarted, and then with a rest",
+            "pods: SC2: nginx is ready when its page is there",
+            page_appears,
+        ),
+        case(
+            "pods: SC3: without its file it is restarted, and then with a rest",
             file_goes,
         ),
         case(
-            "SC4: without its page nginx is unready, then restarted; with it ready",
+            "pods: SC4: without its page nginx is unready, then restarted; with it ready",
             page_goes,
         ),
         case(
-            "SC5: a port where nobody listens is a restart at the third failure",
+            "pods: SC5: a port where nobody listens is a restart at the third failure",
             deaf_port,
         ),
         case(
-            "SC7: a redis that is stopped is unready, then killed and restarted",
+            "pods: SC7: a redis that is stopped is unready, then killed and restarted",
             stopped_redis,
         ),
-        case("SC9: readiness and liveness of one port", one_port),
-        case("SC15: an unknown outcome changes nothing", outcomes),
-        case("SC17: the time to a kill is that of the formula", formula),
+        case("pods: SC9: readiness and liveness of one port", one_port),
+        case("pods: SC15: an unknown outcome changes nothing", outcomes),
         case(
-            "SC18: liveness is held until it has started, and a small budget kills",
+            "pods: SC17: the time to a kill is that of the formula",
+            formula,
+        ),
+        case(
+            "pods: SC18: liveness is held until it has started, and a small budget kills",
             slow_starter,
         ),
     ]

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The stories of this file.
 pub fn cases() -> Vec<Case> {
     vec![case(
-        "SC13: each restart policy, and rests of 0 and 10 s, and then 20",
+        "pods: SC13: each restart policy, and rests of 0 and 10 s, and then 20",
         policies,
     )]
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 pub fn cases() -> Vec<Case> {
     vec![
         Case::own(
-            "a liveness kill takes the whole tree of its container, escaped ones too, and nobody else's",
+            "pods: a liveness kill takes the whole tree of its container, escaped ones too, and nobody else's",
             whole_tree,
         ),
         Case::own(
-            "without /proc a liveness kill takes the group of its container, and nobody else's",
+            "pods: without /proc a liveness kill takes the group of its container, and nobody else's",
             whole_group,
         ),
     ]

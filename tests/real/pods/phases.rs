@@ -13,6 +13,10 @@ pub fn cases() -> Vec<Case> {
             during_init,
         ),
         Case::own(
+            "pods: SIGTERM while a sidecar starts up ends it, and nothing else starts",
+            during_start_up,
+        ),
+        Case::own(
             "pods: SIGTERM while a container rests ends it at once",
             during_rest,
         ),
@@ -49,6 +53,38 @@ spec:
     run.ear.expect_next("step")?;
     run.signal(libc::SIGTERM)?;
     run.ends_with(143)?;
+    run.ear.expect_next("asked")?;
+    run.ear.expect_silence()
+}
+
+fn during_start_up(scene: &Scene) -> Outcome {
+    let manifest = format!(
+        "apiVersion: v1
+kind: Pod
+spec:
+  initContainers:
+    - name: beside
+      restartPolicy: Always
+      command: {}
+      startupProbe: {{ exec: {{ command: ['false'] }}, periodSeconds: 1, failureThreshold: 600 }}
+  containers:
+    - {{ name: main, command: {} }}
+",
+        command(scene, "block 15 say beside wait 15 say asked exit 0"),
+        command(scene, "say main pause"),
+    );
+    let mut run = launch(scene, &manifest, &["--log-level", "info"])?.start()?;
+    run.ear.expect_next("beside")?;
+    until("it was asked whether it has started", patience(), || {
+        let said = run.stderr();
+        Ok(said
+            .contains("startup probe of beside failed")
+            .then_some(()))
+    })?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    run.ends_with(143)?;
+    ensure!(asked.elapsed() < SOON, "it took {:?}", asked.elapsed());
     run.ear.expect_next("asked")?;
     run.ear.expect_silence()
 }

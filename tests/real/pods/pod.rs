@@ -82,6 +82,7 @@ impl Pod {
     /// Starts a manifest, with flags for `docker run`; comes back when PID 1 is there and answers.
     pub fn start(scene: &Scene, manifest: &str, flags: &[&str]) -> Outcome<Pod> {
         static IMPORTED: OnceLock<Outcome> = OnceLock::new();
+        // The daemon must be there before the image can be.
         docker(&[])?;
         IMPORTED.get_or_init(|| import(IMAGE, root::make)).clone()?;
         let dir = scene.dir.clone();

@@ -119,8 +119,9 @@ spec:
         "{} probes, {rate:.0} a second: median {middle:?}, 99 % {late:?}, worst {worst:?}",
         took.len()
     );
+    // On a machine that does nothing else it is a thousand; with less than half of that, this shows nothing.
     ensure!(
-        rate > 800.0,
+        rate > 500.0,
         "the machine gave only {rate:.0} probes a second"
     );
     // All of it has really happened.

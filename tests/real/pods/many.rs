@@ -40,14 +40,14 @@ fn sleepers(scene: &Scene, count: u64) -> Outcome<Run> {
     Ok(run)
 }
 
-/// Private memory in kB.
+/// Private memory in kB: what was written. Pages of its file are private, too, when nobody else happens to run it.
 fn private(pid: i32) -> Outcome<u64> {
     let path = proc::dir(pid).join("smaps_rollup");
     let text =
         std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
     Ok(text
         .lines()
-        .filter(|line| line.starts_with("Private_"))
+        .filter(|line| line.starts_with("Private_Dirty"))
         .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
         .sum())
 }

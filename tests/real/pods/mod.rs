@@ -16,6 +16,7 @@ mod probing;
 mod reasons;
 mod restarting;
 mod root;
+mod status;
 mod stopping;
 mod trees;
 

@@ -1,6 +1,7 @@
 //! The reasons that a user knows from kubectl, from the status of a pod that has one of each.
 
-use super::pod::{Pod, Status, case};
+use super::pod::{Pod, case};
+use super::status::Status;
 use crate::containers::run;
 use crate::ensure;
 use crate::harness::inits;

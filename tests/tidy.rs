@@ -489,6 +489,20 @@ fn is_explained(before: &[&str]) -> bool {
     false
 }
 
+/// The file at `path` as seen from `folder`, without detours by `..`.
+fn beside(folder: &Path, path: &str) -> PathBuf {
+    let mut place = folder.to_owned();
+    for step in Path::new(path) {
+        match step == ".." {
+            true => {
+                place.pop();
+            }
+            false => place.push(step),
+        }
+    }
+    place
+}
+
 /// The files of the modules that this file declares.
 fn modules_of(file: &Path) -> Vec<PathBuf> {
     let stem = file.file_stem().unwrap_or_default();
@@ -504,7 +518,7 @@ fn modules_of(file: &Path) -> Vec<PathBuf> {
     let mut elsewhere = None;
     for line in text.lines().map(str::trim) {
         if let Some(path) = line.strip_prefix("#[path = \"") {
-            elsewhere = path.strip_suffix("\"]").map(|path| folder.join(path));
+            elsewhere = path.strip_suffix("\"]").map(|path| beside(folder, path));
         }
         let declared = ["pub ", "pub(crate) "]
             .iter()

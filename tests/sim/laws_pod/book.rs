@@ -27,6 +27,8 @@ pub struct Book {
     pub next: Next,
     /// Whether it was `started` at some time since everything was begun.
     pub ever_started: bool,
+    /// The same, however a tie is seen.
+    pub surely_started: bool,
     /// Whether it was shown running or terminated at some time (F.2).
     pub ever_up: bool,
     /// Its back-off holds its first start in a pod that begins anew until then.
@@ -155,6 +157,7 @@ impl Book {
             instance: None,
             next: Next::First,
             ever_started: false,
+            surely_started: false,
             ever_up: false,
             not_before: Time::START,
             not_after: Time::START,
@@ -351,6 +354,6 @@ impl Book {
             (self.not_before, self.not_after) = (from, until);
         }
         self.next = Next::First;
-        self.ever_started = false;
+        (self.ever_started, self.surely_started) = (false, false);
     }
 }

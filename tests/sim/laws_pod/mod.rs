@@ -401,11 +401,12 @@ impl PodLaws {
             {
                 instance.kill = instance.kill.or(Some(kill));
             }
-            book.ever_started |= book.is_started();
             // A postStart hook that ends together with a kill comes too late.
             let hooked = book.plan.post_start.is_some();
             let up = |i: &Instance| i.is_running() && (i.kill.is_none() || !hooked);
             book.ever_up |= book.live().is_some_and(up);
+            book.ever_started |= book.is_started();
+            book.surely_started |= book.is_started() && book.live().is_some_and(up);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);

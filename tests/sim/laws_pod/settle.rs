@@ -74,8 +74,8 @@ impl PodLaws {
                 Role::Sidecar => {
                     may &= book.ever_started;
                     let killed = book.live().is_some_and(|instance| instance.kill.is_some());
-                    must &= (book.is_started() && !killed)
-                        || (book.ever_started && self.books[place].plan.role == Role::Main);
+                    let main = self.books[place].plan.role == Role::Main;
+                    must &= !killed && (book.is_started() || book.surely_started && main);
                 }
                 Role::Main => {
                     let hooked = book.plan.post_start.is_some();

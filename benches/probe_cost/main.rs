@@ -2,15 +2,15 @@
 //! costs as one `runc exec` of a busybox wget, as an exec probe of a kubelet would have it run.
 //!
 //! Two containers of runc, alike: monopod as PID 1, and a web server that is this binary itself and does next to
-//! nothing for an answer. In one monopod probes every second. Into the other we `runc exec` every second, in every
-//! second window. So both are always asked as rarely as probes are, with caches that went cold.
+//! nothing for an answer. In one monopod probes every second; into the other we `runc exec` every second, in every
+//! other window. So both are asked as rarely as probes are, with caches that went cold.
 //!
-//! **What is counted** is time on a CPU, to the nanosecond, of every process that has a part in it: the core, its helper
-//! and the web server on one side; runc, all that it started and waited for, and the web server on the other. Ticks of
-//! the whole machine are too coarse for something that takes a ten thousandth of one second, and belong to whoever else
-//! is there. What is missing is what the kernel's own threads do later (of namespaces and cgroups left, mostly), and,
-//! above runc, containerd and its shim: both favour runc exec. As a check the machine's busy ticks are shown too:
-//! windows with execs less windows without.
+//! **What is counted** is time on a CPU, as the scheduler books it, of every process that has a part in it: the core,
+//! its helper and the web server on one side; runc, all that it started and waited for, core and web server on the
+//! other. Ticks of the whole machine are too coarse for something that takes a few ten thousandths of a second, and
+//! belong to whoever else is there. What is missing is what the kernel's own threads do later (for namespaces and
+//! cgroups), and, above runc, containerd and its shim: both favour runc exec. As a check the machine's busy ticks
+//! are shown too: windows with execs less windows without.
 //!
 //! It needs root, runc and busybox, and says so if they are not there. It must never fail because something was slow.
 //! `--quick` has a few windows. Nothing is done without `--bench`, which `cargo bench` gives.
@@ -192,7 +192,7 @@ impl Costs {
             self.by_ticks(),
         ];
         let title = format!(
-            "PROBE: CPU time of one check, µs, all processes that have a part in it; medians of {} windows of {WINDOW} s",
+            "PROBE: CPU time of one check, µs, of all that have a part in it; medians of {} windows of {WINDOW} s",
             self.probe.len()
         );
         let says = "CPU time of one check";

@@ -1,5 +1,5 @@
-//! `cargo bench --bench peers`: monopod against the tiny inits that are installed here, in one run, one after the other in every
-//! round, so that what the machine does meanwhile happens to all of them.
+//! `cargo bench --bench peers`: monopod against the tiny inits that are installed here, in one run, one after the other
+//! in every round, so that what the machine does meanwhile happens to all of them.
 //!
 //! What is measured: the way to the command's first instruction, what an idle init holds and how often it wakes,
 //! how fast orphans are reaped, the delay of a forwarded signal, the size of the file. Ratios are taken within a

@@ -6,11 +6,11 @@
 //! `sleep`, so that the services themselves are as little of it as can be; s6 comes to it by a shell script, as usual.
 //! Ratios are taken within a round.
 //!
-//! supervisord has a hundred programs only, since it is slow with more; monopod with a hundred stands beside it.
+//! supervisord has a hundred programs, which is already many for one; monopod with a hundred stands beside it.
 //!
 //! It must never fail because something was slow, never have two contestants alive at a time (a thousand processes
-//! need memory), and must say loudly what it left out. What it does not see is what the kernel holds for a process:
-//! some 30 kB each, which favours s6, that has twice as many.
+//! need memory), and must say loudly what it left out. What it does not see is what the kernel holds for a process,
+//! which favours s6, that has twice as many.
 //!
 //! `--quick` has two rounds. Nothing is done without `--bench`, which `cargo bench` gives.
 

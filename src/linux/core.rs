@@ -184,6 +184,9 @@ impl<'a> Core<'a> {
         if child_has_ended || self.more_ended || self.runs.is_empty() {
             self.more_ended = self.collect(&mut facts);
         }
+        if child_has_ended && let Some(helper) = &self.helper {
+            net::keep_going(helper.pid);
+        }
         for (_, ended) in self.runs.ended() {
             self.terminal.take_back(ended.pid);
         }

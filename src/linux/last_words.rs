@@ -3,13 +3,20 @@
 //! The path comes from a manifest, but what lies there may be anybody's: a pipe that nobody reads, a link to a file that
 //! only root may touch. So only regular files with one name are touched, links are not followed, and nothing waits.
 //!
+//! What surprised us: O_NOFOLLOW is about the last name of a path alone. Whoever may rename a folder on the way to it can
+//! put a link in its place, and have root read, empty or make a file anywhere. So the path is walked name by name, and a
+//! link anywhere on it (`/var/run`, say) ends the walk.
+//!
 //! In a real pod each container has a file of its own at its path. Here, containers with the same path share it.
 
-use nix::fcntl::OFlag;
-use std::fs::{File, OpenOptions, Permissions};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path};
 
 /// So much of the end of a message is read (S122).
 const MESSAGE_BYTES: u64 = 4096;
@@ -19,10 +26,10 @@ const OUTER_LOG: &str = "/dev/termination-log";
 
 /// Before a start: an empty file that every uid may write (S126). What is there and is no such file stays as it is.
 pub fn prepare(path: &Path) -> io::Result<()> {
-    match open(path, OpenOptions::new().write(true)) {
+    match open(path, OFlag::O_WRONLY) {
         Ok(file) => file.set_len(0),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let file = with_flags(OpenOptions::new().write(true).create_new(true)).open(path)?;
+            let file = open(path, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
             // The umask had a say in the mode.
             file.set_permissions(Permissions::from_mode(0o666))
         }
@@ -32,7 +39,7 @@ pub fn prepare(path: &Path) -> io::Result<()> {
 
 /// After an end: the last words, or none (S121).
 pub fn read(path: &Path) -> io::Result<Option<String>> {
-    let mut file = open(path, OpenOptions::new().read(true))?;
+    let mut file = open(path, OFlag::O_RDONLY)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(MESSAGE_BYTES)))?;
     let mut text = Vec::new();
@@ -46,24 +53,49 @@ pub fn leave(why: &str) -> io::Result<()> {
 }
 
 fn leave_at(path: &Path, why: &str) -> io::Result<()> {
-    let mut file = open(path, OpenOptions::new().append(true))?;
+    let mut file = open(path, OFlag::O_WRONLY | OFlag::O_APPEND)?;
     match file.metadata()?.len() {
         0 => writeln!(file, "{why}"),
         _ => Ok(()),
     }
 }
 
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+fn open(path: &Path, flags: OFlag) -> io::Result<File> {
+    let (folder, name) = folder_and_name(path)?;
     // Looked at before it is opened, for opening a device can do things; and after, for somebody may be quick.
-    check(&path.symlink_metadata()?)?;
-    let file = with_flags(options).open(path)?;
+    if !flags.contains(OFlag::O_CREAT) {
+        let found = step(&folder, name, OFlag::O_PATH)?;
+        check(&File::from(found).metadata()?)?;
+    }
+    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = File::from(step(&folder, name, flags)?);
     check(&file.metadata()?)?;
     Ok(file)
 }
 
-fn with_flags(options: &mut OpenOptions) -> &mut OpenOptions {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    options.custom_flags(flags.bits())
+/// The folder that a path leads to without a link, and the name in it.
+fn folder_and_name(path: &Path) -> io::Result<(OwnedFd, &Path)> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    let way = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let mut folder = match path.is_absolute() {
+        true => openat(AT_FDCWD, "/", way | OFlag::O_CLOEXEC, Mode::empty())?,
+        false => openat(AT_FDCWD, ".", way | OFlag::O_CLOEXEC, Mode::empty())?,
+    };
+    for component in path.parent().into_iter().flat_map(Path::components) {
+        match component {
+            Component::RootDir | Component::CurDir => {}
+            Component::Normal(next) => folder = step(&folder, Path::new(next), way)?,
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(ErrorKind::InvalidInput.into());
+            }
+        }
+    }
+    Ok((folder, Path::new(name)))
+}
+
+fn step(folder: &OwnedFd, name: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(folder, name, flags, Mode::from_bits_truncate(0o666))
 }
 
 fn check(found: &std::fs::Metadata) -> io::Result<()> {
@@ -141,6 +173,22 @@ mod tests {
         fs::hard_link(&secret, &twin).unwrap();
         assert!(prepare(&twin).is_err() && read(&twin).is_err());
         assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_folder_on_the_way_leads_nowhere() {
+        let ground = Ground::new("way");
+        let (victim, way) = (ground.file("victim"), ground.file("app"));
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("msg"), "root's").unwrap();
+        std::os::unix::fs::symlink(&victim, &way).unwrap();
+        for name in ["msg", "absent"] {
+            let path = way.join(name);
+            assert!(prepare(&path).is_err() && read(&path).is_err(), "{name}");
+            assert!(leave_at(&path, "!").is_err(), "{name}");
+        }
+        assert_eq!(fs::read_to_string(victim.join("msg")).unwrap(), "root's");
+        assert!(!victim.join("absent").exists());
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! The one place where the core sleeps, and the only one where signals are let in.
 
 use super::signals::{Inbox, Record};
+use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 use std::ptr;
 use std::time::Duration;
+
+/// How long descriptors are not looked at while the kernel refuses to watch them: short for who waits for an answer, long
+/// enough not to spin.
+const BLIND_REST: Duration = Duration::from_millis(50);
 
 /// Sleeps until a descriptor is readable, a signal comes, or `timeout` is over (`None`: never). Lets in one signal; those
 /// behind it wait for the next turn, in the kernel's queue.
@@ -44,6 +49,10 @@ pub fn wait(
             let ready_ones = polled.iter().filter(|polled| polled.revents != 0);
             ready.extend(ready_ones.map(|polled| polled.fd));
         }
+        Woken::Refused => {
+            inbox.take(Some(timeout.unwrap_or(BLIND_REST).min(BLIND_REST)), records);
+            ready.extend(descriptors);
+        }
         Woken::Time => {}
     }
     ready.sort_unstable();
@@ -53,6 +62,8 @@ enum Woken {
     Signal,
     Descriptor,
     Time,
+    /// Nothing was watched.
+    Refused,
 }
 
 /// One `ppoll` with only `blocked` blocked. A signal that ends it was recorded by its handler.
@@ -73,7 +84,8 @@ fn poll(polled: &mut [libc::pollfd], timeout: Option<Duration>, blocked: &SigSet
     match ready {
         0 => Woken::Time,
         1.. => Woken::Descriptor,
-        // EINTR; its other errors cannot come of these arguments.
-        _ => Woken::Signal,
+        _ if Errno::last() == Errno::EINTR => Woken::Signal,
+        // EINVAL: somebody has lowered our limit on descriptors below what is watched (prlimit(2)).
+        _ => Woken::Refused,
     }
 }

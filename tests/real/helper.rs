@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::own("the helper is jailed", jailed),
         Case::own("the helper goes with a core that is killed", helper_goes),
+        Case::own("a helper that somebody stops goes on", goes_on),
         Case::own(
             "a helper killed under load is replaced within 50 ms and the port never refuses",
             killed_under_load,
@@ -82,6 +83,21 @@ fn helper_goes(scene: &Scene) -> Outcome {
         let gone = proc::one(&proc::dir(helper)).is_none_or(|process| process.state == 'Z');
         Ok(gone.then_some(()))
     })
+}
+
+fn goes_on(scene: &Scene) -> Outcome {
+    let (run, port) = serving(scene, "say up pause")?;
+    let helper = helper(&run)?;
+    for _ in 0..20 {
+        run.signal_to(helper, libc::SIGSTOP)?;
+        http::expect(port, "/readyz", 200)?;
+    }
+    let still = run.child_named("monopod-net")?;
+    ensure!(
+        still == Some(helper),
+        "the helper is another one: {still:?}"
+    );
+    Ok(())
 }
 
 fn killed_under_load(scene: &Scene) -> Outcome {

@@ -6,7 +6,7 @@
 //! What surprised us: a signal that comes before the command was started needs no special care. The command is started
 //! and struck in the same turn, and a fresh process takes the signal with its default action before its first word.
 
-use crate::machine::{Action, Ending, Fact, Happening, Machine, RunId, RunIds, Sender, Status};
+use crate::machine::{Action, Ending, Fact, Happening, Machine, PodStatus, RunId, RunIds, Sender};
 use crate::plan::{self, ExitCode, Plan, ProgramId, Signal, Target};
 use crate::time::Time;
 
@@ -16,7 +16,6 @@ pub struct Passthrough {
     conduct: plan::Passthrough,
     ids: RunIds,
     state: State,
-    started: bool,
     /// Signals of this turn, in order of arrival, already rewritten; with what was received, for job control.
     to_forward: Vec<(Signal, Option<Signal>)>,
 }
@@ -39,7 +38,6 @@ impl Passthrough {
             conduct,
             ids,
             state,
-            started: false,
             to_forward,
         }
     }
@@ -57,7 +55,6 @@ impl Passthrough {
         match (fact, &self.state) {
             (Fact::Started(run), State::Live { run: live, program }) if run == *live => {
                 actions.push(Action::Say(Happening::Started(*program)));
-                self.started = true;
             }
             (Fact::Unstartable(run, why), State::Live { run: live, program }) if run == *live => {
                 actions.push(Action::Say(Happening::CannotStart(*program, why)));
@@ -163,12 +160,8 @@ impl Machine for Passthrough {
         None
     }
 
-    fn status(&self) -> Status {
-        Status {
-            started: self.started,
-            running: self.started && matches!(self.state, State::Live { .. }),
-            stopping: matches!(self.state, State::Over { .. } | State::Left),
-            ..Status::default()
-        }
+    /// Nobody can look: there is no endpoint.
+    fn status(&self) -> PodStatus {
+        PodStatus::default()
     }
 }

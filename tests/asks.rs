@@ -6,7 +6,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
-use monopod::machine::{Action, AskId, Cause, Fact, Machine, Outcome, Status};
+use monopod::machine::{Action, AskId, Cause, Fact, Machine, Outcome, PodStatus};
 use monopod::plan::{
     Asker, Check, CheckId, Conduct, ExitCode as Code, ExitMap, NetworkQuestion, Passthrough, Plan,
     Serving, Target,
@@ -126,8 +126,8 @@ impl Machine for Asking {
         Some(Time::START.after(Duration::from_secs(21)))
     }
 
-    fn status(&self) -> Status {
-        Status::default()
+    fn status(&self) -> PodStatus {
+        PodStatus::default()
     }
 }
 

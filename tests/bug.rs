@@ -7,7 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use monopod::cli::{LogSettings, Voice};
 use monopod::lifecycle;
 use monopod::linux::{self, Inbox};
-use monopod::machine::{Action, Fact, Machine, Status};
+use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
     Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
     ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
@@ -111,7 +111,7 @@ impl Machine for Buggy {
         self.0.deadline()
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> PodStatus {
         self.0.status()
     }
 }

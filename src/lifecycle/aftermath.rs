@@ -4,7 +4,7 @@
 //! somebody's data may hang on a SIGTERM.
 
 use super::sweep::Sweep;
-use crate::machine::{Action, Fact, Machine, Status};
+use crate::machine::{Action, Fact, Machine, Phase, PodStatus};
 use crate::plan::ExitCode;
 use crate::time::Time;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use std::time::Duration;
 pub struct Aftermath {
     grace: Duration,
     code: ExitCode,
-    sweep: Option<Sweep>,
+    /// From the first step on, with its moment.
+    sweep: Option<(Time, Sweep)>,
 }
 
 impl Aftermath {
@@ -32,20 +33,22 @@ impl Machine for Aftermath {
     fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
         let mut actions = Vec::new();
         let (code, kill_at) = (self.code, now.after(self.grace.max(super::FLOOR)));
-        let sweep = self.sweep.get_or_insert_with(|| Sweep::new(kill_at));
+        let (_, sweep) = self.sweep.get_or_insert_with(|| (now, Sweep::new(kill_at)));
         sweep.lapse(now);
         sweep.settle(now, facts.contains(&Fact::Emptied), || code, &mut actions);
         actions
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.sweep.as_ref().and_then(Sweep::deadline)
+        self.sweep.as_ref().and_then(|(_, sweep)| sweep.deadline())
     }
 
-    fn status(&self) -> Status {
-        Status {
-            stopping: true,
-            ..Status::default()
+    /// Of the containers nothing is known any more.
+    fn status(&self) -> PodStatus {
+        PodStatus {
+            phase: Phase::Running,
+            stopping_since: self.sweep.as_ref().map(|(since, _)| *since),
+            ..PodStatus::default()
         }
     }
 }

@@ -39,8 +39,6 @@ pub struct Container {
     last_start: Option<Time>,
     /// What there is to say while it does not run.
     trouble: Option<WaitingReason>,
-    /// Whether an instance was ever started up. Stays true.
-    ever_started: bool,
     /// Whether the next in order may be started.
     lets_pass: bool,
 }
@@ -89,8 +87,6 @@ impl Container {
             if post.plan.post_start.is_none() {
                 self.trouble = None;
             }
-            self.ever_started |=
-                post.plan.startup_probe.is_none() && post.plan.post_start.is_none();
         }
     }
 
@@ -227,11 +223,9 @@ impl Container {
     pub fn settle(&mut self, now: Time, pod_goes_on: bool, grace: Duration, post: &mut Post) {
         if let State::Live(instance) = &mut self.state {
             instance.settle(now, pod_goes_on, grace, post, &mut self.leftovers);
-            let started = instance.probes().is_some_and(Probes::started);
-            self.ever_started |= started;
             self.lets_pass |= match post.plan.role {
                 Role::Init => false,
-                Role::Sidecar => started,
+                Role::Sidecar => instance.probes().is_some_and(Probes::started),
                 Role::Main => instance.is_past_its_start(),
             };
             if let Some(KillCause::PostStart) = instance.stopping().map(Stop::cause) {

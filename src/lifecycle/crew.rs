@@ -36,8 +36,6 @@ pub struct Seen {
     pub ready: bool,
     /// Running and started up.
     pub started: bool,
-    /// Was started up at some time.
-    pub ever_started: bool,
     /// Waits, and has no instance behind it.
     pub unborn: bool,
     alarm: Option<Time>,
@@ -51,7 +49,6 @@ impl Crew {
             standing: Standing::New,
             ready: false,
             started: false,
-            ever_started: false,
             unborn: true,
             alarm: None,
         };
@@ -207,7 +204,6 @@ impl Crew {
             seen.standing = container.standing();
             seen.started = container.is_started();
             seen.ready = container.is_ready(seen.role);
-            seen.ever_started = container.ever_started();
             seen.unborn = container.is_unborn();
             if seen.role == Role::Init {
                 continue;

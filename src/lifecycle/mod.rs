@@ -37,9 +37,7 @@ mod tests;
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 
-use crate::machine::{
-    Action, Command, Fact, Happening, KillCause, Machine, PodStatus, Sender, Status,
-};
+use crate::machine::{Action, Command, Fact, Happening, KillCause, Machine, PodStatus, Sender};
 use crate::plan::{self, ContainerId, Plan, Role, Signal};
 use crate::time::Time;
 use anew::Anew;
@@ -275,13 +273,8 @@ impl Machine for Pod {
             .min()
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> PodStatus {
         let since = self.ending.as_ref().map(Ending::since);
-        self.verdict.status(&self.crew, &self.order, since)
-    }
-
-    fn pod_status(&self) -> PodStatus {
-        let since = self.ending.as_ref().map(Ending::since);
-        self.verdict.pod_status(&self.crew, since)
+        self.verdict.status(&self.crew, since)
     }
 }

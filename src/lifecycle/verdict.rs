@@ -3,7 +3,7 @@
 use super::container::Standing;
 use super::crew::{Crew, Seen};
 use super::order::Order;
-use crate::machine::{Condition, ConditionReason, Phase, PodStatus, Status};
+use crate::machine::{Condition, ConditionReason, Phase, PodStatus};
 use crate::plan::{ContainerId, ExitCode, GateId, Role, Signal};
 use crate::time::Time;
 
@@ -14,8 +14,6 @@ pub struct Verdict {
     /// Initialized, ContainersReady, Ready.
     conditions: [Condition; 3],
     gates: Vec<Option<bool>>,
-    /// Every container was started up at some time. Stays true.
-    started: bool,
     /// The signal that asked for the stop.
     asked: Option<Signal>,
     /// activeDeadlineSeconds were over.
@@ -31,7 +29,6 @@ impl Verdict {
             phase: Phase::Pending,
             conditions: [Condition::default(); 3],
             gates: vec![None; gates],
-            started: false,
             asked: None,
             deadline_exceeded: false,
             init_failed: None,
@@ -98,7 +95,6 @@ impl Verdict {
         if !matches!(self.phase, Phase::Succeeded | Phase::Failed) {
             self.phase = self.phase(seen, order.initialized(), ending.is_some());
         }
-        self.started |= order.initialized() && of(seen, Role::Main).all(|seen| seen.ever_started);
         let ready = seen
             .iter()
             .all(|seen| seen.role == Role::Init || seen.ready);
@@ -161,7 +157,7 @@ impl Verdict {
     }
 
     /// All that can be seen.
-    pub fn pod_status(&self, crew: &Crew, ending: Option<Time>) -> PodStatus {
+    pub fn status(&self, crew: &Crew, ending: Option<Time>) -> PodStatus {
         let always = Condition {
             holds: true,
             ..Condition::default()
@@ -177,20 +173,6 @@ impl Verdict {
                 .map(|(plan, container)| container.status(plan.role))
                 .collect(),
             gates: self.gates.clone(),
-        }
-    }
-
-    /// The same in short.
-    pub fn status(&self, crew: &Crew, order: &Order, ending: Option<Time>) -> Status {
-        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        let init = || of(crew.seen(), Role::Init);
-        let done = init().filter(|seen| order.initialized() || seen.standing == Standing::Done);
-        Status {
-            steps: count(init().count()),
-            steps_done: count(done.count()),
-            started: self.started,
-            running: self.conditions[2].holds,
-            stopping: ending.is_some(),
         }
     }
 }

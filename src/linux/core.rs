@@ -336,7 +336,7 @@ impl<'a> Core<'a> {
     /// After the turn, so that the answer knows all that the turn brought.
     fn answer(&mut self, machine: &dyn Machine, now: Time) {
         if let (Some(helper), Some(reception)) = (&self.helper, &mut self.reception) {
-            reception.answer(&helper.link, now, &|| machine.pod_status());
+            reception.answer(&helper.link, now, &|| machine.status());
         }
     }
 

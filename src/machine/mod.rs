@@ -24,7 +24,6 @@ mod ask;
 mod fact;
 mod happening;
 mod pod_status;
-mod status;
 
 pub use action::Action;
 pub use ask::{Answer, AskId, Cause, Command, Outcome};
@@ -34,7 +33,6 @@ pub use pod_status::{
     Condition, ConditionReason, ContainerState, ContainerStatus, Phase, PodStatus, Termination,
     WaitingReason,
 };
-pub use status::Status;
 
 use crate::time::Time;
 
@@ -46,11 +44,6 @@ pub trait Machine {
     /// When to be woken at the latest, if nothing happens until then.
     fn deadline(&self) -> Option<Time>;
 
-    /// What can be seen from outside.
-    fn status(&self) -> Status;
-
-    /// What can be seen of a pod; of what is no pod, nothing.
-    fn pod_status(&self) -> PodStatus {
-        PodStatus::default()
-    }
+    /// What can be seen from outside; of what is no pod, nothing.
+    fn status(&self) -> PodStatus;
 }

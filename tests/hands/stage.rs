@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
-use monopod::machine::{Action, Fact, Machine, Status};
+use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
     Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
     ProgramId, Restart, RestartPolicy, Role, Signal, Stdin,
@@ -152,8 +152,8 @@ impl Machine for Scripted {
         None
     }
 
-    fn status(&self) -> Status {
-        Status::default()
+    fn status(&self) -> PodStatus {
+        PodStatus::default()
     }
 }
 

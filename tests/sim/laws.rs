@@ -13,7 +13,7 @@ use crate::laws_command::CommandLaws;
 use crate::laws_passthrough::PassthroughLaws;
 use crate::laws_pod::PodLaws;
 use crate::plans::OneCommand;
-use monopod::machine::{Action, Fact, PodStatus, RunId, Status};
+use monopod::machine::{Action, Fact, PodStatus, RunId};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::collections::HashMap;
@@ -44,9 +44,7 @@ pub struct Turn<'a> {
     /// When it wants to be woken next.
     pub deadline: Option<Time>,
     /// What can be seen of it.
-    pub status: Status,
-    /// What can be seen of its pod.
-    pub pod: PodStatus,
+    pub status: PodStatus,
 }
 
 impl Turn<'_> {
@@ -193,6 +191,11 @@ impl Laws {
                     turn.starts().next().is_none(),
                     "a machine in trouble starts nothing",
                     || format!("{:?}", turn.actions),
+                )?;
+                law(
+                    turn.status.stopping_since.is_some(),
+                    "a machine in trouble says that it stops",
+                    || format!("{:?}", turn.status),
                 )?;
                 ending.check(turn)?;
                 match self.left {

@@ -5,10 +5,13 @@
 //! the last failure of an init step is a stop (128 + signal), and one that is heard together with the command's end is
 //! not (the command's code).
 
+use crate::endpoints::{Endpoints, READY};
 use crate::laws::{Ending, Turn, Verdict, law};
 use crate::laws_helper::Helper;
 use crate::plans::{OneCommand, Retries};
-use monopod::machine::{Ending as End, Fact, Happening, RunId, Sender, Status, Unstartable};
+use monopod::machine::{
+    ContainerState, ContainerStatus, Ending as End, Fact, Happening, RunId, Sender, Unstartable,
+};
 use monopod::plan::{ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::time::Duration;
@@ -32,6 +35,10 @@ pub struct CommandLaws {
     main_ever_ran: bool,
     stop: Option<Stop>,
     ending: Ending,
+    endpoints: Endpoints,
+    /// The command ran at the end of some turn.
+    main_was_seen: bool,
+    stopping_since: Option<Time>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -85,6 +92,9 @@ impl CommandLaws {
             main_ever_ran: false,
             stop: None,
             ending: Ending::default(),
+            endpoints: Endpoints::new(&plan.conduct),
+            main_was_seen: false,
+            stopping_since: None,
         }
     }
 
@@ -366,28 +376,61 @@ impl CommandLaws {
         )
     }
 
-    fn check_status(&self, turn: &Turn, killing: bool) -> Verdict {
+    fn check_status(&mut self, turn: &Turn, killing: bool) -> Verdict {
         let stopping = self.stop.is_some() || self.ending.has_begun();
-        let ready = self.main_ever_ran && matches!(self.main, Main::Live(_)) && !stopping;
+        let runs = self.main_ever_ran && matches!(self.main, Main::Live(_));
+        self.main_was_seen |= runs;
+        self.stopping_since = self.stopping_since.or(stopping.then_some(turn.now));
+        self.endpoints.look(turn.actions, &turn.status);
+        let (readyz, startupz) = (self.endpoints.readyz, self.endpoints.startupz);
         law(
-            turn.status.is_ready() == ready,
+            readyz == (runs && !stopping),
             "ready while it runs and nobody asked it to stop",
-            || format!("{:?} should be ready: {ready}", turn.status),
+            || format!("ready: {readyz}, {:?}", turn.status),
         )?;
-        let expected = Status {
-            steps: self.conduct.steps.len() as u16,
-            steps_done: self.done as u16,
-            started: self.main_ever_ran,
-            running: match killing {
-                // Whether it still runs while it is being killed is anybody's guess.
-                true => turn.status.running,
-                false => self.main_ever_ran && matches!(self.main, Main::Live(_)),
-            },
-            stopping,
+        law(
+            startupz == self.main_was_seen,
+            "started once is started for ever",
+            || format!("started: {startupz}, {:?}", turn.status),
+        )?;
+        law(
+            turn.status.stopping_since == self.stopping_since,
+            "stopping from the ask or the end on",
+            || format!("{:?}, not {:?}", turn.status, self.stopping_since),
+        )?;
+        self.check_containers(turn, killing, runs)
+    }
+
+    /// Whether the command still runs while it is being killed is anybody's guess.
+    fn check_containers(&self, turn: &Turn, killing: bool, runs: bool) -> Verdict {
+        let Some((main, steps)) = turn.status.containers.split_last() else {
+            return law(false, "every container is shown", || {
+                format!("{:?}", turn.status)
+            });
         };
-        law(turn.status == expected, "status", || {
-            format!("{:?} is not {expected:?}", turn.status)
-        })
+        law(
+            steps.len() == self.conduct.steps.len(),
+            "every container is shown",
+            || format!("{:?}", turn.status),
+        )?;
+        let right = |(place, step): (usize, &ContainerStatus)| step.ready == (place < self.done);
+        law(
+            steps.iter().enumerate().all(right),
+            "an init step is ready when it is done",
+            || format!("{} are done, {steps:?}", self.done),
+        )?;
+        law(
+            main.last_start.is_some() == self.main_ever_ran,
+            "the command has ever run",
+            || format!("{main:?}"),
+        )?;
+        let shown = matches!(main.state, ContainerState::Running(_));
+        let in_service = turn.status.conditions[READY].holds;
+        law(
+            killing || (shown, in_service) == (runs, runs),
+            "running while it runs",
+            || format!("runs: {runs}, {:?}", turn.status),
+        )
     }
 
     /// What else than SIGKILL and the helper is due next.

@@ -1,14 +1,13 @@
 //! The laws of the small inits: start, hand on in order, leave at once; nothing else, ever.
 
 use crate::laws::{Turn, Verdict, deadline, law};
-use monopod::machine::{Action, Fact, Happening, RunId, Sender, Status};
+use monopod::machine::{Action, Fact, Happening, PodStatus, RunId, Sender};
 use monopod::plan::{ExitCode, Passthrough, Signal, Target};
 
 /// The books of one life.
 pub struct PassthroughLaws {
     conduct: Passthrough,
     run: Option<RunId>,
-    started: bool,
 }
 
 impl PassthroughLaws {
@@ -17,13 +16,17 @@ impl PassthroughLaws {
         PassthroughLaws {
             conduct: conduct.clone(),
             run: None,
-            started: false,
         }
     }
 
     /// Looks at one step.
     pub fn check(&mut self, turn: &Turn) -> Verdict {
         deadline(turn, None)?;
+        law(
+            turn.status == PodStatus::default(),
+            "a passthrough is no pod to look at",
+            || format!("{:?}", turn.status),
+        )?;
         law(
             turn.strikes_on_all().next().is_none(),
             "a passthrough strikes nobody but its command",
@@ -81,25 +84,22 @@ impl PassthroughLaws {
         )?;
         self.run = self.run.or(starts.first().copied());
         let Some(run) = self.run else { return Ok(()) };
-        self.started |= turn.facts.contains(&Fact::Started(run));
+        let has_started = turn.facts.contains(&Fact::Started(run));
+        let told = turn.said(|words| matches!(words, Happening::Started(_)));
+        law(
+            told == usize::from(has_started),
+            "the command's start is told",
+            || format!("{turn:?}"),
+        )?;
         let over = turn.facts.iter().find_map(|fact| match fact {
             Fact::Ended(ended, ending) if *ended == run => Some((ending.code(), true)),
             Fact::Unstartable(never, why) if *never == run => Some((why.code(), false)),
             _ => None,
         });
         match over {
-            None => self.check_forwarding(turn, run)?,
-            Some((code, was)) => self.check_farewell(turn, run, code, was)?,
+            None => self.check_forwarding(turn, run),
+            Some((code, was)) => self.check_farewell(turn, run, code, was),
         }
-        let expected = Status {
-            started: self.started,
-            running: self.started && over.is_none(),
-            stopping: over.is_some(),
-            ..Status::default()
-        };
-        law(turn.status == expected, "status", || {
-            format!("{:?} is not {expected:?}", turn.status)
-        })
     }
 
     fn rewritten(&self, signal: Signal) -> Option<Signal> {

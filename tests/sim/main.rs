@@ -2,7 +2,8 @@
 //!
 //! - [`kernel`] is the pretend kernel with its processes ([`temper`] says how each behaves) and its helper; [`world`]
 //!   puts a machine into it, and owns the clock.
-//! - [`laws`] looks over the machine's shoulder after every step, in every story and every seed.
+//! - [`laws`] looks over the machine's shoulder after every step, in every story and every seed; [`endpoints`] says what
+//!   the probes of an outer kubelet would see.
 //! - [`story`] is the small language for stories of one command, [`pod`] (with [`script`] and [`told`]) that for pods.
 //! - [`seeds`] lives through many random worlds ([`weather`]) in search of what nobody thought of; `planted` breaks
 //!   machines on purpose to see that the laws would notice.
@@ -15,6 +16,7 @@
 // A test binary is not PID 1; what it prints is for whoever reads the test's output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod endpoints;
 mod happenings;
 mod kernel;
 mod laws;

@@ -2,8 +2,8 @@
 //! others spoil what goes in or what comes out.
 
 use crate::plans;
-use crate::planted::{Spoilt, is_caught};
-use monopod::machine::{Action, AskId, Fact, Machine, PodStatus, RunId, Status};
+use crate::planted::{Spoilt, a_look_is_caught, is_caught};
+use monopod::machine::{Action, AskId, Fact, Machine, RunId};
 use monopod::plan::{
     Conduct, Container, Handler, Plan, Pod, Probe, ProgramId, RestartPolicy, Role, Signal, Target,
 };
@@ -236,42 +236,6 @@ fn a_back_off_that_is_not_forgotten_is_caught() {
             actions
         };
         Box::new(spoilt)
-    });
-}
-
-/// The real machine, shown otherwise.
-struct Shown {
-    machine: Box<dyn Machine>,
-    now: Time,
-    look: fn(Time, &mut PodStatus),
-}
-
-impl Machine for Shown {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
-        self.now = now;
-        self.machine.step(now, facts)
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.machine.deadline()
-    }
-
-    fn status(&self) -> Status {
-        self.machine.status()
-    }
-
-    fn pod_status(&self) -> PodStatus {
-        let mut status = self.machine.pod_status();
-        (self.look)(self.now, &mut status);
-        status
-    }
-}
-
-#[track_caller]
-fn a_look_is_caught(law: &str, look: fn(Time, &mut PodStatus)) {
-    is_caught(law, |machine, _| {
-        let now = Time::START;
-        Box::new(Shown { machine, now, look })
     });
 }
 

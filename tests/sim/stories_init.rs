@@ -520,7 +520,6 @@ fn a_signal_in_the_turn_in_which_the_command_starts_goes_to_it() {
             4s > say: web runs
             4s > say: web died of SIGHUP
             4s > leave with 129
-            4s = started
             ",
         );
 }

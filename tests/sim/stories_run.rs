@@ -204,7 +204,6 @@ fn a_signal_between_fork_and_exec_is_not_lost() {
             0.3s > say: web runs
             0.3s > say: web exited 5
             0.3s > leave with 5
-            0.3s = started
             ",
         );
 }

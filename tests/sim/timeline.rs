@@ -5,8 +5,9 @@
 //!
 //! The words here are the tests' own: `report::words` may be rewritten without touching a single story.
 
+use crate::endpoints::Endpoints;
 use monopod::machine::{
-    Action, AskId, Ending, Fact, Happening, RunId, Sender, Status, Unstartable,
+    Action, AskId, Ending, Fact, Happening, PodStatus, RunId, Sender, Unstartable,
 };
 use monopod::plan::{CheckId, Conduct, ContainerId, ExitCode, Plan, ProgramId, Role, Target};
 use monopod::time::Time;
@@ -22,7 +23,7 @@ pub struct Timeline {
     runs: HashMap<RunId, ProgramId>,
     asks: HashMap<AskId, CheckId>,
     lines: String,
-    status: Status,
+    endpoints: Endpoints,
     empty: bool,
 }
 
@@ -41,7 +42,7 @@ impl Timeline {
             runs: HashMap::new(),
             asks: HashMap::new(),
             lines: String::new(),
-            status: Status::default(),
+            endpoints: Endpoints::new(&plan.conduct),
             empty: true,
         }
     }
@@ -78,7 +79,7 @@ impl Timeline {
     }
 
     /// What the machine did in a turn.
-    pub fn actions(&mut self, now: Time, actions: &[Action], status: Status) {
+    pub fn actions(&mut self, now: Time, actions: &[Action], status: &PodStatus) {
         for action in actions {
             let words = match action {
                 Action::Start(run, program) => {
@@ -111,26 +112,15 @@ impl Timeline {
             };
             self.line(now, ">", &words);
         }
-        let seen = [
-            (
-                self.status.is_started(),
-                status.is_started(),
-                "started",
-                "not started",
-            ),
-            (
-                self.status.is_ready(),
-                status.is_ready(),
-                "ready",
-                "not ready",
-            ),
-        ];
-        for (before, after, yes, no) in seen {
-            if before != after {
-                self.line(now, "=", if after { yes } else { no });
-            }
+        let (was_started, was_ready) = (self.endpoints.startupz, self.endpoints.readyz);
+        self.endpoints.look(actions, status);
+        let (started, ready) = (self.endpoints.startupz, self.endpoints.readyz);
+        if started != was_started {
+            self.line(now, "=", if started { "started" } else { "not started" });
         }
-        self.status = status;
+        if ready != was_ready {
+            self.line(now, "=", if ready { "ready" } else { "not ready" });
+        }
     }
 
     fn line(&mut self, now: Time, mark: &str, words: &str) {

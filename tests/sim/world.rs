@@ -101,23 +101,21 @@ impl World {
             timeline.facts(now, &facts);
         }
         let actions = self.machine.step(now, &facts);
-        let status = self.machine.status();
         let turn = Turn {
             now,
             facts: &facts,
             actions: &actions,
             deadline: self.machine.deadline(),
-            status,
-            pod: self.machine.pod_status(),
+            status: self.machine.status(),
         };
         if let Some(timeline) = &mut self.timeline {
-            timeline.actions(now, &actions, status);
+            timeline.actions(now, &actions, &turn.status);
         }
         let verdict = self.laws.check(&turn);
         if let Some(seen) = &mut self.seen
-            && seen.last().is_none_or(|(_, last)| *last != turn.pod)
+            && seen.last().is_none_or(|(_, last)| *last != turn.status)
         {
-            seen.push((now, turn.pod));
+            seen.push((now, turn.status));
         }
         verdict?;
         for action in &actions {

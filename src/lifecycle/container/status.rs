@@ -86,11 +86,6 @@ impl Container {
         self.instances > 0
     }
 
-    /// Whether an instance of it was ever started up.
-    pub fn ever_started(&self) -> bool {
-        self.ever_started
-    }
-
     /// How its newest instance that is over ended.
     pub fn end(&self) -> Option<&Termination> {
         self.newest_end.as_ref()

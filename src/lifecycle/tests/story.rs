@@ -239,7 +239,7 @@ impl Story {
                     | Action::Say(_) => {}
                 }
             }
-            self.last = machine.pod_status();
+            self.last = machine.status();
             self.seen.insert(secs(now), self.last.clone());
             let deadline = machine.deadline();
             assert!(

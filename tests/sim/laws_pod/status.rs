@@ -22,20 +22,23 @@ impl Seen {
             Phase::Succeeded | Phase::Failed => 2,
         };
         if let Some(last) = &self.last {
-            let (before, after) = (last.phase, turn.pod.phase);
+            let (before, after) = (last.phase, turn.status.phase);
             let forward = rank(before) < rank(after) || before == after;
             let back = went_back && before == Phase::Running && after == Phase::Pending;
             law(forward || back, "the phase only moves forward", || {
                 format!("{before:?} became {after:?}")
             })?;
-            for (place, (before, after)) in
-                last.conditions.iter().zip(&turn.pod.conditions).enumerate()
+            for (place, (before, after)) in last
+                .conditions
+                .iter()
+                .zip(&turn.status.conditions)
+                .enumerate()
             {
                 check_times(before, after, turn.now)
                     .map_err(|broken| format!("{broken} (condition {place})"))?;
             }
         }
-        self.last = Some(turn.pod.clone());
+        self.last = Some(turn.status.clone());
         Ok(())
     }
 }
@@ -69,21 +72,21 @@ impl PodLaws {
             self.check_container(turn, place, book).map_err(|broken| {
                 format!(
                     "{broken}: container {place} shows {:?}\n{turn:?}",
-                    turn.pod.containers[place]
+                    turn.status.containers[place]
                 )
             })?;
         }
         law(
-            turn.pod.gates == self.gates,
+            turn.status.gates == self.gates,
             "gates are as they were set",
-            || format!("{:?}", turn.pod.gates),
+            || format!("{:?}", turn.status.gates),
         )?;
         self.check_phase(turn)?;
         self.check_conditions(turn)
     }
 
     fn check_container(&self, turn: &Turn, place: usize, book: &Book) -> Verdict {
-        let shown = &turn.pod.containers[place];
+        let shown = &turn.status.containers[place];
         let words = || "the books disagree".into();
         law(shown.started == book.is_started(), "started (F.1)", words)?;
         law(shown.ready == book.is_ready(), "ready (F.1)", words)?;
@@ -146,9 +149,9 @@ impl PodLaws {
             &[Phase::Pending]
         };
         law(
-            expected.contains(&turn.pod.phase),
+            expected.contains(&turn.status.phase),
             "the phase (F.2)",
-            || format!("{:?}, expected {expected:?}\n{turn:?}", turn.pod.phase),
+            || format!("{:?}, expected {expected:?}\n{turn:?}", turn.status.phase),
         )
     }
 
@@ -178,7 +181,7 @@ impl PodLaws {
         {
             return Ok(());
         }
-        let [_, _, initialized, containers_ready, ready] = turn.pod.conditions;
+        let [_, _, initialized, containers_ready, ready] = turn.status.conditions;
         let serving = || {
             self.books
                 .iter()
@@ -203,7 +206,7 @@ impl PodLaws {
         law(right, "Initialized (F.3)", || {
             format!("{initialized:?}\n{turn:?}")
         })?;
-        let over = matches!(turn.pod.phase, Phase::Succeeded | Phase::Failed);
+        let over = matches!(turn.status.phase, Phase::Succeeded | Phase::Failed);
         let expected = !over && serving().all(Book::is_ready);
         law(
             containers_ready.holds == expected,

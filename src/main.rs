@@ -15,6 +15,7 @@ use monopod::machine::Machine;
 use monopod::net;
 use monopod::passthrough::Passthrough;
 use monopod::plan::{Conduct, ExitCode, Plan};
+use monopod::relay::Relay;
 use nix::sys::signal::SigSet;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
 use std::io::{self, Read, Write};
@@ -100,12 +101,13 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
     {
         log::warn!("cannot adopt orphans: {}", errno.desc());
     }
+    let relay = Relay::open(&plan.outputs, linux::colours()).map_err(|faults| faults.join("; "))?;
     let machine: Box<dyn Machine> = match &plan.conduct {
         Conduct::Pod(_) => return Err("no manifests yet".to_owned()),
         Conduct::Lifecycle(conduct) => Box::new(Pod::new(plan, conduct)),
         Conduct::Passthrough(conduct) => Box::new(Passthrough::new(plan, conduct)),
     };
-    Ok(linux::run(plan, machine, &inbox, listener))
+    Ok(linux::run(plan, machine, &inbox, listener, relay))
 }
 
 fn probe(request: &cli::ProbeRequest) -> ExitCode {

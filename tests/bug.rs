@@ -9,7 +9,7 @@ use monopod::lifecycle::Pod;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
-    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program, ProgramId,
+    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Outputs, Placement, Plan, Program, ProgramId,
     Retries, Signal, Stdin,
 };
 use monopod::time::Time;
@@ -154,6 +154,7 @@ fn live(script: &str) -> ExitCode {
         subreaper: true,
         parent_death_signal: None,
         checks: Vec::new(),
+        outputs: Outputs::default(),
         let_go: true,
     };
     let machine = Box::new(Buggy(Pod::new(&plan, &conduct)));

@@ -120,6 +120,34 @@ pub static HEALTH: Flag = takes(
     "MONOPOD_HEALTH",
     "serve /livez, /readyz, /startupz and /healthz here (nowhere)",
 );
+/// `--output HOW`
+pub static OUTPUT: Flag = takes(
+    "output",
+    "HOW",
+    "MONOPOD_OUTPUT",
+    "what becomes of output: inherit, prefix, json or json-merge (inherit)",
+);
+/// `--output-time YES`
+pub static OUTPUT_TIME: Flag = takes(
+    "output-time",
+    "YES",
+    "MONOPOD_OUTPUT_TIME",
+    "whether relayed lines carry the time: yes or no (json: yes, prefix: no)",
+);
+/// `--capture PATH`
+pub static CAPTURE: Flag = repeatable(takes(
+    "capture",
+    "PATH",
+    "MONOPOD_CAPTURE",
+    "make a FIFO at PATH[=stdout|stderr][:CONTAINER] and relay its lines",
+));
+/// `--capture-follow PATH`
+pub static CAPTURE_FOLLOW: Flag = repeatable(takes(
+    "capture-follow",
+    "PATH",
+    "MONOPOD_CAPTURE_FOLLOW",
+    "relay what is appended to the file PATH[=stdout|stderr][:CONTAINER]",
+));
 /// `--log-level LEVEL`
 pub static LOG_LEVEL: Flag = takes(
     "log-level",
@@ -161,7 +189,7 @@ pub static HELP: Flag = asks("help", 'h', "print this and leave");
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 14] = [
+pub static RUN: [&Flag; 18] = [
     &INIT,
     &INIT_RETRIES,
     &ENV_FILE,
@@ -171,6 +199,10 @@ pub static RUN: [&Flag; 14] = [
     &PRE_STOP,
     &REMAP_EXIT,
     &HEALTH,
+    &OUTPUT,
+    &OUTPUT_TIME,
+    &CAPTURE,
+    &CAPTURE_FOLLOW,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &AS,

@@ -19,6 +19,7 @@ mod env_file;
 pub mod flags;
 mod gather;
 mod native;
+mod outputs;
 mod probe;
 mod tini;
 mod values;

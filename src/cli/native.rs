@@ -5,7 +5,7 @@
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
-use super::{Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, probe, values};
+use super::{Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, outputs, probe, values};
 use crate::plan::{
     Conduct, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program,
     ProgramId, Retries, Stdin,
@@ -139,6 +139,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         let name = format!("pre-stop hook ({})", values::program_name(&argv));
         add(program(name, argv, Stdin::Empty, &environment))
     });
+    let outputs = outputs::read(said, &programs, main);
     let (grace, drain) = stop_times(said);
     let mut remap_exit = ExitMap::default();
     for (from, to) in said.every(&flags::REMAP_EXIT, values::exit_pair) {
@@ -160,6 +161,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         health: said.last(&flags::HEALTH, values::address),
         subreaper: true,
         parent_death_signal: None,
+        outputs,
         // A hook needs the working directory and the descriptors long after the command was started.
         let_go: pre_stop.is_none(),
         programs,

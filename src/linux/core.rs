@@ -11,6 +11,7 @@
 
 use super::clock::Clock;
 use super::guests::Guests;
+use super::leaving::Leaving;
 use super::perform::Performed;
 use super::runs::{Exec, Runs};
 use super::signals::{Inbox, Record};
@@ -21,6 +22,7 @@ use crate::descriptors;
 use crate::machine::{Fact, Machine};
 use crate::net::{self, Link};
 use crate::plan::{ExitCode, Plan};
+use crate::relay::{Heard, Relay};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -33,8 +35,11 @@ pub struct Core<'a> {
     pub(super) helper: Option<Helper>,
     pub(super) guests: Guests,
     pub(super) own_pid: i32,
+    pub(super) relay: Option<Relay>,
+    /// Set once the machine has left and output is still on its way.
+    pub(super) leaving: Leaving,
     terminal: Terminal,
-    clock: Clock,
+    pub(super) clock: Clock,
     listener: Option<OwnedFd>,
     /// More children have ended than one turn collects.
     more_ended: bool,
@@ -63,8 +68,14 @@ pub struct Helper {
 }
 
 impl<'a> Core<'a> {
-    /// A core that has not begun. `listener` is where the helper is to serve.
-    pub fn new(plan: &'a Plan, inbox: &'a Inbox, listener: Option<OwnedFd>) -> Core<'a> {
+    /// A core that has not begun. `listener` is where the helper is to serve; `relay` what output goes through, if any
+    /// does.
+    pub fn new(
+        plan: &'a Plan,
+        inbox: &'a Inbox,
+        listener: Option<OwnedFd>,
+        relay: Option<Relay>,
+    ) -> Core<'a> {
         let own_pid = nix::unistd::getpid().as_raw();
         Core {
             plan,
@@ -73,6 +84,8 @@ impl<'a> Core<'a> {
             helper: None,
             guests: Guests::find(own_pid),
             own_pid,
+            relay,
+            leaving: Leaving::default(),
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
@@ -86,6 +99,9 @@ impl<'a> Core<'a> {
 
     /// One turn. `Some` is the end. The first turn does not wait.
     pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
+        if self.leaving.has_begun() {
+            return self.turn_leaving(machine);
+        }
         let mut facts = if first {
             self.inbox.take_waiting(&mut self.records);
             self.hear()
@@ -94,16 +110,14 @@ impl<'a> Core<'a> {
             self.wait(timeout)
         };
         let now = self.clock.now();
+        self.leaving.hear(now, &facts);
         loop {
             let mut news = Vec::new();
             for action in machine.step(now, &facts) {
                 match self.perform(action) {
                     Performed::News(fact) => news.push(fact),
                     Performed::Quietly => {}
-                    Performed::Left(code) => {
-                        self.end_helper();
-                        return Some(code);
-                    }
+                    Performed::Left(code) => return self.leave(now, code),
                 }
             }
             if news.is_empty() {
@@ -114,8 +128,27 @@ impl<'a> Core<'a> {
             facts = news;
         }
         self.runs.turn_over();
+        self.keep_relay();
         self.answer(machine);
         None
+    }
+
+    /// A turn between the machine's last word and the end: nothing is decided any more, output goes its way.
+    fn turn_leaving(&mut self, machine: &dyn Machine) -> Option<ExitCode> {
+        let timeout = self.timeout(machine);
+        let facts = self.wait(timeout);
+        self.leaving.hear(self.clock.now(), &facts);
+        self.runs.turn_over();
+        self.keep_relay();
+        self.answer(machine);
+        self.left()
+    }
+
+    /// After the start of what the turn started, which is not to wait for it.
+    fn keep_relay(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            relay.keep(self.clock.now());
+        }
     }
 
     fn timeout(&mut self, machine: &dyn Machine) -> Option<Duration> {
@@ -124,10 +157,15 @@ impl<'a> Core<'a> {
         }
         let dying = (!self.dying.is_empty()).then_some(self.dying_rest);
         self.dying_rest = (self.dying_rest * 2).min(LONGEST_DYING_REST);
-        let deadline = machine
-            .deadline()
-            .map(|deadline| deadline.since(self.clock.now()));
-        [dying, deadline].into_iter().flatten().min()
+        let now = self.clock.now();
+        let machines = match self.leaving.has_begun() {
+            true => self.leaving.deadline(self.plan),
+            false => machine.deadline(),
+        };
+        let relays = self.relay.as_ref().and_then(Relay::deadline);
+        let deadlines = [machines, relays].into_iter().flatten();
+        let deadlines = deadlines.map(|deadline| deadline.since(now));
+        deadlines.chain(dying).min()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
@@ -141,6 +179,7 @@ impl<'a> Core<'a> {
                 .as_ref()
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
+        watched.extend(self.relay.as_ref().and_then(Relay::watched));
         wait::wait(self.inbox, &watched, timeout, &mut self.records);
         self.hear()
     }
@@ -159,6 +198,7 @@ impl<'a> Core<'a> {
         self.runs
             .ended()
             .for_each(|pid| self.terminal.take_back(pid));
+        self.hear_relay(&facts);
         self.hear_helper(&mut facts);
         facts.extend(signals);
         facts
@@ -200,6 +240,7 @@ impl<'a> Core<'a> {
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
         own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
+        own.extend(self.relay.iter().flat_map(Relay::descriptors));
         own.extend(self.terminal.descriptor());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
@@ -216,11 +257,27 @@ impl<'a> Core<'a> {
     }
 
     /// Before leaving, or whoever starts us again at once finds the port still taken. PID 1 takes all with it.
-    fn end_helper(&mut self) {
+    pub(super) fn end_helper(&mut self) {
         if self.own_pid != 1 {
             self.dying
                 .extend(self.helper.take().map(|helper| helper.pid));
+            self.dying.extend(self.relay.as_ref().and_then(Relay::pid));
             self.dying.drain(..).for_each(net::end);
+        }
+    }
+
+    fn hear_relay(&mut self, facts: &[Fact]) {
+        let Some(relay) = &mut self.relay else { return };
+        if let Heard::Lost(pid) = relay.hear(self.clock.now()) {
+            self.dying.extend(Some(pid).filter(|pid| !net::collect(*pid)));
+            self.dying_rest = FIRST_DYING_REST;
+        }
+        for fact in facts {
+            if let Fact::Ended(run, _) = fact
+                && let Some(program) = self.runs.program_ended(*run)
+            {
+                relay.program_ended(program);
+            }
         }
     }
 

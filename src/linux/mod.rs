@@ -8,6 +8,7 @@ mod core;
 mod everyone;
 mod family;
 mod guests;
+mod leaving;
 mod log;
 mod perform;
 mod reap;
@@ -20,12 +21,13 @@ mod wait;
 
 pub use self::log::open as open_log;
 pub use signals::{Inbox, block_all, unblock};
-pub use standard::{Stderr, fill_holes};
+pub use standard::{Stderr, colours, fill_holes};
 
 use self::core::Core;
 use crate::lifecycle::Aftermath;
 use crate::machine::Machine;
 use crate::plan::{Conduct, ExitCode, Plan, Signal};
+use crate::relay::Relay;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,8 +45,9 @@ pub fn run(
     machine: Box<dyn Machine>,
     inbox: &Inbox,
     listener: Option<OwnedFd>,
+    relay: Option<Relay>,
 ) -> ExitCode {
-    let mut core = Core::new(plan, inbox, listener);
+    let mut core = Core::new(plan, inbox, listener, relay);
     let mut machine = machine;
     let (mut first, mut had_bug) = (true, false);
     loop {
@@ -56,15 +59,18 @@ pub fn run(
             // Even the aftermath has a bug: leaving is all that is left, and the kernel ends what PID 1 leaves behind.
             Err(_) if had_bug => return ExitCode::BUG,
             Err(_) => {
-                let grace = match &plan.conduct {
-                    Conduct::Pod(pod) => pod.grace,
-                    Conduct::Lifecycle(conduct) => conduct.grace,
-                    Conduct::Passthrough(_) => GRACE_AFTER_BUG,
-                };
-                machine = Box::new(Aftermath::new(grace, ExitCode::BUG));
+                machine = Box::new(Aftermath::new(grace(plan), ExitCode::BUG));
                 (first, had_bug) = (true, true);
             }
         }
+    }
+}
+
+fn grace(plan: &Plan) -> Duration {
+    match &plan.conduct {
+        Conduct::Pod(pod) => pod.grace,
+        Conduct::Lifecycle(conduct) => conduct.grace,
+        Conduct::Passthrough(_) => GRACE_AFTER_BUG,
     }
 }
 

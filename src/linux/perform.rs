@@ -27,6 +27,10 @@ impl Core<'_> {
             Action::StrikeAll(signal) => {
                 let mut spared = self.guests.pids().to_vec();
                 spared.extend(self.helper.as_ref().map(|helper| helper.pid));
+                if let Some(relay) = &mut self.relay {
+                    spared.extend(relay.pid());
+                    relay.expect_death();
+                }
                 everyone::strike(signal, self.own_pid, &spared, &mut self.runs);
             }
             // No helper asks yet.
@@ -41,7 +45,8 @@ impl Core<'_> {
     }
 
     fn start(&mut self, run: RunId, program: ProgramId) -> Performed {
-        match self.spawner().spawn(self.plan.program(program)) {
+        let outputs = self.relay.as_ref().and_then(|r| r.outputs_of(program));
+        match self.spawner().spawn(self.plan.program(program), outputs) {
             Ok((pid, exec)) => {
                 self.runs.enter(Entry {
                     run,

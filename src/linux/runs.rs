@@ -45,7 +45,7 @@ pub enum Exec {
 #[derive(Debug, Default)]
 pub struct Runs {
     live: Vec<Entry>,
-    ended: Vec<(RunId, i32)>,
+    ended: Vec<(RunId, i32, ProgramId)>,
 }
 
 impl Runs {
@@ -68,7 +68,7 @@ impl Runs {
     pub fn end(&mut self, pid: i32) -> Option<Entry> {
         let place = self.live.iter().position(|entry| entry.pid == pid)?;
         let entry = self.live.swap_remove(place);
-        self.ended.push((entry.run, pid));
+        self.ended.push((entry.run, pid, entry.program));
         Some(entry)
     }
 
@@ -82,13 +82,19 @@ impl Runs {
     pub fn group_left_behind(&self, run: RunId) -> Option<i32> {
         self.ended
             .iter()
-            .find(|(ended, _)| *ended == run)
-            .map(|(_, pid)| *pid)
+            .find(|(ended, ..)| *ended == run)
+            .map(|(_, pid, _)| *pid)
     }
 
     /// The processes that ended in this turn.
     pub fn ended(&self) -> impl Iterator<Item = i32> {
-        self.ended.iter().map(|(_, pid)| *pid)
+        self.ended.iter().map(|(_, pid, _)| *pid)
+    }
+
+    /// The program of a run that ended in this turn.
+    pub fn program_ended(&self, run: RunId) -> Option<ProgramId> {
+        let ended = self.ended.iter().find(|(ended, ..)| *ended == run);
+        ended.map(|(.., program)| *program)
     }
 
     /// A turn is over.

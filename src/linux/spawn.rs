@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, setpgid, setsid};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -44,7 +44,12 @@ type Failure = [u8; 8];
 
 impl Spawner<'_> {
     /// Forks `program`. The answer is its pid and the pipe that will tell how the exec went.
-    pub fn spawn(&self, program: &Program) -> Result<(i32, Exec), Unstartable> {
+    /// Where `outputs` are given, they are its 1 and 2.
+    pub fn spawn(
+        &self,
+        program: &Program,
+        outputs: Option<[RawFd; 2]>,
+    ) -> Result<(i32, Exec), Unstartable> {
         let refused = |errno: Errno| Unstartable {
             stage: Stage::Fork,
             errno: errno as i32,
@@ -79,7 +84,9 @@ impl Spawner<'_> {
                 Ok((child.as_raw(), Exec::Pending(told)))
             }
             ForkResult::Child => {
-                let why = self.become_program(program, &argv, &variables, empty.as_ref());
+                let why = put_in_place(outputs).unwrap_or_else(|| {
+                    self.become_program(program, &argv, &variables, empty.as_ref())
+                });
                 let mut failure: Failure = [0; 8];
                 failure[0] = why.stage as u8;
                 failure[4..].copy_from_slice(&why.errno.to_ne_bytes());
@@ -161,6 +168,18 @@ impl Spawner<'_> {
             unsafe { libc::setenv(c"PATH".as_ptr(), path.as_ptr().cast(), 1) };
         }
     }
+}
+
+/// In the child: its standard output and error. Gives the reason if that cannot be.
+fn put_in_place(outputs: Option<[RawFd; 2]>) -> Option<Unstartable> {
+    for (fd, place) in outputs?.into_iter().zip(1..) {
+        // SAFETY: both are numbers; 1 and 2 of this process are the program's to be.
+        if let Err(errno) = Errno::result(unsafe { libc::dup2(fd, place) }) {
+            let (stage, errno) = (Stage::Output, errno as i32);
+            return Some(Unstartable { stage, errno });
+        }
+    }
+    None
 }
 
 /// The environment of one child.

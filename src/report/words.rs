@@ -169,8 +169,8 @@ pub(super) fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Stdin,
-        Target,
+        Conduct, Environment, ExitMap, Identity, Mask, Outputs, Passthrough, Placement, Program,
+        Stdin, Target,
     };
 
     fn plan(file: &str) -> Plan {
@@ -188,6 +188,7 @@ mod tests {
                 kept_output: false,
             }],
             checks: Vec::new(),
+            outputs: Outputs::default(),
             conduct: Conduct::Passthrough(Passthrough {
                 main: Some(ProgramId(0)),
                 target: Target::Process,

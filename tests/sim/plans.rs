@@ -5,7 +5,7 @@ use monopod::lifecycle::Pod;
 use monopod::machine::Machine;
 use monopod::passthrough;
 use monopod::plan::{
-    Conduct, Environment, ExitMap, HealthAddress, Identity, Lifecycle, Mask, Passthrough,
+    Conduct, Environment, ExitMap, HealthAddress, Identity, Lifecycle, Mask, Outputs, Passthrough,
     Placement, Plan, Program, ProgramId, Retries, Stdin, Target,
 };
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub fn plan(names: &[&str], conduct: Conduct, health: bool) -> Plan {
     Plan {
         programs: names.iter().map(|name| program(name)).collect(),
         checks: Vec::new(),
+        outputs: Outputs::default(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
         subreaper: true,

@@ -1,0 +1,110 @@
+//! When to fork the next relay. Pure, and told the time.
+//!
+//! At once, as a rule: writers wait meanwhile. Only one that keeps dying young is made to wait, so that a machine in
+//! trouble is not forked to death.
+
+use crate::time::Time;
+use std::time::Duration;
+
+/// A relay that lived this long died of something else than its own start.
+const SOUND: Duration = Duration::from_millis(100);
+/// Deaths in a row for which nobody rests: a tester with a SIGKILL, not a bug.
+const FREE: u32 = 8;
+/// The first rest of one that died young.
+const FIRST_REST: Duration = Duration::from_millis(5);
+/// The longest.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// The state.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    state: State,
+    young: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Due(Time),
+    Up(Time),
+}
+
+impl Default for Keeper {
+    fn default() -> Keeper {
+        Keeper {
+            state: State::Due(Time::START),
+            young: 0,
+        }
+    }
+}
+
+impl Keeper {
+    /// When to fork, if that is ahead.
+    pub fn deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Due(at) => Some(at),
+            State::Up(_) => None,
+        }
+    }
+
+    /// Whether to fork now.
+    pub fn is_due(&self, now: Time) -> bool {
+        matches!(self.state, State::Due(at) if at <= now)
+    }
+
+    /// It was forked.
+    pub fn forked(&mut self, now: Time) {
+        self.state = State::Up(now);
+    }
+
+    /// It is gone, or could not be forked.
+    pub fn lost(&mut self, now: Time) {
+        let was_sound = matches!(self.state, State::Up(since) if now.since(since) >= SOUND);
+        self.young = if was_sound { 0 } else { self.young + 1 };
+        let rest = match self.young.checked_sub(FREE) {
+            None => Duration::ZERO,
+            Some(over) => (FIRST_REST * 2_u32.pow(over.min(8))).min(LONGEST_REST),
+        };
+        self.state = State::Due(now.after(rest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn the_next_one_comes_at_once_and_one_that_keeps_dying_young_rests() {
+        let mut keeper = Keeper::default();
+        let mut now = Time::from_nanos(MS);
+        for _ in 0..FREE - 1 {
+            assert!(keeper.is_due(now));
+            keeper.forked(now);
+            now = now.after(Duration::from_millis(1));
+            keeper.lost(now);
+        }
+        assert!(keeper.is_due(now));
+        let mut rests = Vec::new();
+        for _ in 0..12 {
+            keeper.forked(now);
+            keeper.lost(now);
+            let due = keeper.deadline().expect("it rests");
+            rests.push(due.since(now).as_millis());
+            now = due;
+        }
+        assert_eq!(rests[..4], [5, 10, 20, 40]);
+        assert_eq!(rests[11], 1000);
+    }
+
+    #[test]
+    fn a_sound_life_is_forgiven_everything() {
+        let mut keeper = Keeper::default();
+        for _ in 0..20 {
+            keeper.lost(Time::START);
+        }
+        keeper.forked(Time::START);
+        keeper.lost(Time::from_nanos(100 * MS));
+        assert!(keeper.is_due(Time::from_nanos(100 * MS)));
+    }
+}

@@ -1,0 +1,193 @@
+//! The memory that outlives a relay: shared by the core and every relay that it forks, one after the other.
+//!
+//! A relay keeps nothing of value anywhere else. Its progress is in words that are stored one at a time, each so that a
+//! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). The buffers
+//! are filled before the word that says so is stored.
+//!
+//! Only a relay writes here, but for two words that the core writes: where a program ended, and that it is time to come to
+//! an end. The core believes nothing that it reads here; it shows numbers to people.
+
+use nix::errno::Errno;
+use std::mem::size_of;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+/// What is taken from a source at once, at most; also the size that the relay's own pipes are asked to have.
+pub const INPUT_BYTES: usize = 256 * 1024;
+/// The beginning of a line that waits for its end: less than [`LONGEST_LINE_BYTES`](crate::plan::LONGEST_LINE_BYTES)
+/// and a byte.
+pub const CARRY_BYTES: usize = crate::plan::LONGEST_LINE_BYTES + 64;
+/// Dressed lines on their way out.
+pub const OUTPUT_BYTES: usize = 256 * 1024;
+
+/// The progress of one lane. What each word means, and when, is `lane`'s.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct LaneWords {
+    pub phase: AtomicU64,
+    pub source: AtomicU64,
+    pub staged: AtomicU64,
+    pub taken_after: AtomicU64,
+    pub carried: AtomicU64,
+    pub input: AtomicU64,
+    pub mark: AtomicU64,
+    pub forced: AtomicU64,
+    pub cursor: AtomicU64,
+    pub cursor_after: AtomicU64,
+    pub split_after: AtomicU64,
+    pub output: AtomicU64,
+    pub base: AtomicU64,
+    pub base_after: AtomicU64,
+    pub size_before: AtomicU64,
+    /// Bytes that nobody wanted: the reader is gone, or the disk is full.
+    pub lost: AtomicU64,
+}
+
+/// The progress of one source.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct SourceWords {
+    /// Bytes taken out of it since the start; for a file, the offset up to which it was read.
+    pub taken: AtomicU64,
+    /// A program ended when so many bytes had been written; 0 if none did. Written by the core.
+    pub mark: AtomicU64,
+    /// Bytes in its carry.
+    pub carried: AtomicU64,
+    /// 1 if the carry goes on with a line of which pieces are out.
+    pub split: AtomicU64,
+    /// For a file: which one (device and inode), and how far the turn in hand has read.
+    pub device: AtomicU64,
+    pub inode: AtomicU64,
+}
+
+/// What concerns all.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Board {
+    /// 1 once the core wants to leave. Written by the core.
+    pub drain: AtomicU64,
+    /// The two lanes: standard output, standard error.
+    pub lanes: [LaneWords; 2],
+}
+
+/// The mapping.
+#[derive(Debug)]
+pub struct Pages {
+    start: NonNull<u8>,
+    sources: usize,
+}
+
+/// The buffers of one lane.
+pub struct Buffers<'a> {
+    pub input: &'a mut [u8],
+    pub output: &'a mut [u8],
+}
+
+const fn up_to_a_page(bytes: usize) -> usize {
+    bytes.next_multiple_of(4096)
+}
+
+const BUFFERS_BYTES: usize = up_to_a_page(CARRY_BYTES + INPUT_BYTES + OUTPUT_BYTES);
+
+impl Pages {
+    /// For so many sources. Nothing of it costs memory before it is touched.
+    pub fn new(sources: usize) -> Result<Pages, Errno> {
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let start: *mut libc::c_void = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                Pages::length(sources),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(start.cast::<u8>()) {
+            Some(mapped) if start != libc::MAP_FAILED => Ok(Pages {
+                start: mapped,
+                sources,
+            }),
+            _ => Err(Errno::last()),
+        }
+    }
+
+    fn words_length(sources: usize) -> usize {
+        up_to_a_page(size_of::<Board>() + sources * size_of::<SourceWords>())
+    }
+
+    fn length(sources: usize) -> usize {
+        Pages::words_length(sources) + 2 * BUFFERS_BYTES + sources * up_to_a_page(CARRY_BYTES)
+    }
+
+    /// What concerns all.
+    pub fn board(&self) -> &Board {
+        // SAFETY: the mapping begins with it, page-aligned and zeroed, which is a value of atomics; it lives as long as
+        // this process, and all access to it is atomic.
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    /// The progress of a source.
+    pub fn source(&self, number: usize) -> &SourceWords {
+        assert!(number < self.sources, "sources are numbered by their place");
+        let offset = size_of::<Board>() + number * size_of::<SourceWords>();
+        // SAFETY: as above; within the words by the assertion, and aligned because both sizes are multiples of 8.
+        unsafe { self.start.add(offset).cast().as_ref() }
+    }
+
+    /// The buffers of a lane.
+    ///
+    /// # Safety
+    ///
+    /// Called once in a process for each lane, and only in a relay, while no other relay lives.
+    pub unsafe fn buffers(&self, lane: usize) -> Buffers<'_> {
+        assert!(lane < 2, "one lane for each stream");
+        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES;
+        // SAFETY: within the mapping; that nobody else has these bytes is the caller's promise.
+        unsafe {
+            let input = self.start.add(offset).as_ptr();
+            Buffers {
+                input: std::slice::from_raw_parts_mut(input, CARRY_BYTES + INPUT_BYTES),
+                output: std::slice::from_raw_parts_mut(
+                    input.add(CARRY_BYTES + INPUT_BYTES),
+                    OUTPUT_BYTES,
+                ),
+            }
+        }
+    }
+
+    /// Copies the carry of a source into `to`.
+    pub fn read_carry(&self, number: usize, to: &mut [u8]) {
+        assert!(to.len() <= CARRY_BYTES, "no carry is longer");
+        // SAFETY: both are that long; the slice is not in this part of the mapping.
+        unsafe { std::ptr::copy_nonoverlapping(self.carry(number), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Copies `from` into the carry of a source.
+    pub fn write_carry(&self, number: usize, from: &[u8]) {
+        assert!(from.len() <= CARRY_BYTES, "no carry is longer");
+        // SAFETY: as above.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.carry(number), from.len()) };
+    }
+
+    fn carry(&self, number: usize) -> *mut u8 {
+        assert!(number < self.sources, "sources are numbered by their place");
+        let offset = Pages::words_length(self.sources)
+            + 2 * BUFFERS_BYTES
+            + number * up_to_a_page(CARRY_BYTES);
+        // SAFETY: within the mapping by the assertion.
+        unsafe { self.start.add(offset).as_ptr() }
+    }
+
+    /// For how many sources this is.
+    pub fn sources(&self) -> usize {
+        self.sources
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: what `new` mapped, and nothing borrowed from it is left.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), Pages::length(self.sources)) };
+    }
+}

@@ -206,6 +206,7 @@ fn no_file_is_dead() {
                 "tests/beside_others.rs",
                 "tests/bug.rs",
                 "tests/real/main.rs",
+                "tests/relay/main.rs",
                 "tests/sim/main.rs",
                 "tests/tidy.rs",
             ][..],

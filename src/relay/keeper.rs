@@ -1,14 +1,14 @@
 //! When to fork the next relay. Pure, and told the time.
 //!
-//! At once, as a rule: writers wait meanwhile. Only one that keeps dying young is made to wait, so that a machine in
-//! trouble is not forked to death.
+//! At once, as a rule: writers wait meanwhile. Only if one after the other dies young without having moved a byte must the
+//! next one wait, so that a machine in trouble is not forked to death.
 
 use crate::time::Time;
 use std::time::Duration;
 
-/// A relay that lived this long died of something else than its own start.
+/// A relay that lived this long died of something else than its own start or the bytes it met.
 const SOUND: Duration = Duration::from_millis(100);
-/// Deaths in a row for which nobody rests: a tester with a SIGKILL, not a bug.
+/// Deaths in a row for which nobody rests.
 const FREE: u32 = 8;
 /// The first rest of one that died young.
 const FIRST_REST: Duration = Duration::from_millis(5);
@@ -56,9 +56,10 @@ impl Keeper {
         self.state = State::Up(now);
     }
 
-    /// It is gone, or could not be forked.
-    pub fn lost(&mut self, now: Time) {
-        let was_sound = matches!(self.state, State::Up(since) if now.since(since) >= SOUND);
+    /// It is gone, or could not be forked. `did_work` tells whether it had taken anything.
+    pub fn lost(&mut self, now: Time, did_work: bool) {
+        let lived = matches!(self.state, State::Up(since) if now.since(since) >= SOUND);
+        let was_sound = lived || did_work;
         self.young = if was_sound { 0 } else { self.young + 1 };
         let rest = match self.young.checked_sub(FREE) {
             None => Duration::ZERO,
@@ -82,13 +83,13 @@ mod tests {
             assert!(keeper.is_due(now));
             keeper.forked(now);
             now = now.after(Duration::from_millis(1));
-            keeper.lost(now);
+            keeper.lost(now, false);
         }
         assert!(keeper.is_due(now));
         let mut rests = Vec::new();
         for _ in 0..12 {
             keeper.forked(now);
-            keeper.lost(now);
+            keeper.lost(now, false);
             let due = keeper.deadline().expect("it rests");
             rests.push(due.since(now).as_millis());
             now = due;
@@ -98,13 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_life_is_forgiven_everything() {
+    fn a_life_that_was_sound_or_of_use_is_forgiven_everything() {
         let mut keeper = Keeper::default();
-        for _ in 0..20 {
-            keeper.lost(Time::START);
+        for (lived, did_work) in [(100 * MS, false), (1, true)] {
+            for _ in 0..20 {
+                keeper.lost(Time::START, false);
+            }
+            keeper.forked(Time::START);
+            keeper.lost(Time::from_nanos(lived), did_work);
+            assert!(keeper.is_due(Time::from_nanos(lived)));
         }
-        keeper.forked(Time::START);
-        keeper.lost(Time::from_nanos(100 * MS));
-        assert!(keeper.is_due(Time::from_nanos(100 * MS)));
     }
 }

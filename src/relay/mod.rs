@@ -63,6 +63,8 @@ pub struct Relay {
     pipes: [Pipe; 4],
     keeper: Keeper,
     process: Option<Process>,
+    /// What had been taken from all sources when the last relay was lost.
+    taken_before: u64,
     has_drained: bool,
     has_been_refused: bool,
     is_death_expected: bool,
@@ -106,6 +108,7 @@ impl Relay {
             pipes,
             keeper: Keeper::default(),
             process: None,
+            taken_before: 0,
             has_drained: false,
             has_been_refused: false,
             is_death_expected: false,
@@ -146,7 +149,7 @@ impl Relay {
                     );
                 }
                 self.has_been_refused = true;
-                self.keeper.lost(now);
+                self.keeper.lost(now, false);
             }
         }
     }
@@ -191,7 +194,9 @@ impl Relay {
             log::warn!("the output relay ended and is started again; nothing is lost");
         }
         self.process = None;
-        self.keeper.lost(now);
+        let taken = self.taken();
+        self.keeper
+            .lost(now, taken != std::mem::replace(&mut self.taken_before, taken));
         Heard::Lost(pid)
     }
 
@@ -218,6 +223,11 @@ impl Relay {
         let held = pipe::held(source.out.as_raw_fd()) as u64;
         let taken = self.pages.source(number).taken.load(Ordering::Acquire);
         moving + held + taken
+    }
+
+    fn taken(&self) -> u64 {
+        let all = (0..self.sources.len()).map(|number| self.pages.source(number));
+        all.map(|words| words.taken.load(Ordering::Acquire)).sum()
     }
 
     /// Everything in our care is about to be killed, the relay with it.
@@ -288,7 +298,8 @@ impl Relay {
         std::panic::set_hook(Box::new(|panic| {
             log::error!("a bug in monopod's output relay, which is started again: {panic}");
         }));
-        log::debug!("output relay: {}", self.enter_jail(line));
+        let jail = self.enter_jail(line);
+        log::debug!("output relay: {jail}");
         // SAFETY: this process was forked for it. The last relay was seen to hang up, which is the last thing a process
         // does, so it writes to the pages no more.
         unsafe { serve::Relay::new(&self.pages, &self.sources, &self.pipes, line) }.serve();

@@ -145,6 +145,22 @@ impl<'p> Lane<'p> {
         self.enter(phase::TAKING);
     }
 
+    /// Begins a turn for a source that is a file, which can be read as often as need be: `taken` moves only when the
+    /// turn is over. Only for an idle lane.
+    pub fn begin_with_file(&mut self, number: usize, file: Option<(RawFd, u64)>) {
+        set(&self.words.source, number);
+        let source = self.source();
+        let carried = get(&source.carried);
+        let (carry, room) = self.buffers.input.split_at_mut(carried);
+        self.pages.read_carry(number, carry);
+        let read = file.map(|(file, offset)| {
+            pipe::read_at(file, &mut room[..INPUT_BYTES], offset).unwrap_or(0)
+        });
+        let count = read.unwrap_or(0);
+        set(&self.words.taken_after, get(&source.taken) + count);
+        self.begin_dressing(carried + count, get(&self.words.taken_after), count == 0);
+    }
+
     /// Goes on with the turn until it is over or the reader must read. `from` is the pipe of the turn's source.
     pub fn advance(&mut self, from: RawFd, dress: &Dress) -> Rest {
         loop {
@@ -204,14 +220,14 @@ impl<'p> Lane<'p> {
                 _ => break,
             }
         }
-        self.begin_dressing(carried + staged, staged == 0);
+        self.begin_dressing(carried + staged, get(&source.taken), staged == 0);
     }
 
-    fn begin_dressing(&mut self, input: usize, found_empty: bool) {
+    fn begin_dressing(&mut self, input: usize, taken: usize, found_empty: bool) {
         let source = self.source();
         let mark = source.mark.load(Ordering::Acquire);
-        let behind = (get(&source.taken) as u64).saturating_sub(mark) as usize;
-        let is_reached = mark != 0 && (mark <= get(&source.taken) as u64 || found_empty);
+        let behind = (taken as u64).saturating_sub(mark) as usize;
+        let is_reached = mark != 0 && (mark <= taken as u64 || found_empty);
         let forced = match is_reached {
             true => input.saturating_sub(behind) as u64,
             false => UNFORCED,
@@ -370,6 +386,7 @@ impl<'p> Lane<'p> {
         let rest = &self.buffers.input[get(&self.words.cursor)..get(&self.words.input)];
         self.pages.write_carry(get(&self.words.source), rest);
         set(&source.carried, rest.len());
+        set(&source.taken, get(&self.words.taken_after));
         if self.words.forced.load(Ordering::Acquire) != UNFORCED {
             // The core may have set a later one meanwhile, which is to stay.
             let mark = self.words.mark.load(Ordering::Acquire);

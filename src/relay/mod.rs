@@ -18,6 +18,7 @@
 //! words. So the core forks the next one even then.
 
 mod fifo;
+mod follow;
 mod format;
 mod json;
 mod keeper;
@@ -95,6 +96,11 @@ impl Relay {
         }
         let told = |errno: Errno| vec![format!("cannot relay output: {}", errno.desc())];
         let pages = Pages::new(sources.len()).map_err(told)?;
+        for (number, source) in sources.iter().enumerate() {
+            if let Origin::Followed(followed) = &source.origin {
+                followed.begin(pages.source(number));
+            }
+        }
         let pipe = |bytes| Pipe::new(OFlag::O_NONBLOCK, bytes).map_err(told);
         let pipes = [
             pipe(INPUT_BYTES)?,
@@ -254,9 +260,11 @@ impl Relay {
 
     /// Bytes that were written by programs and did not get out: still under way, and given up because nobody read.
     pub fn undelivered(&self) -> (u64, u64) {
-        let held = |fd: &dyn AsRawFd| pipe::held(fd.as_raw_fd()) as u64;
-        let waiting: u64 = self.sources.iter().map(|source| held(&source.out)).sum();
-        let staged = held(&self.pipes[0].out) + held(&self.pipes[2].out);
+        let held = |pipe: &Pipe| pipe::held(pipe.out.as_raw_fd()) as u64;
+        let numbered = self.sources.iter().enumerate();
+        let waiting = numbered.map(|(number, source)| source.waiting(self.pages.source(number)));
+        let waiting: u64 = waiting.sum();
+        let staged = held(&self.pipes[0]) + held(&self.pipes[2]);
         let lanes = &self.pages.board().lanes;
         let in_hand: usize = lanes.iter().map(Lane::in_hand).sum();
         let lost = lanes.iter().map(|lane| lane.lost.load(Ordering::Acquire));
@@ -318,7 +326,11 @@ impl Relay {
         let closed = descriptors::close_all_but(own);
         jail.note("closing inherited descriptors", closed);
         jail.note("its name", prctl::set_name(c"monopod-relay"));
-        confine::drop_privileges(&mut jail);
+        // A followed file may be anybody's, and is opened again and again.
+        let follows = |source: &Source| matches!(source.origin, Origin::Followed(_));
+        if !self.sources.iter().any(follows) {
+            confine::drop_privileges(&mut jail);
+        }
         jail.note("no new privileges", prctl::set_no_new_privs());
         for (what, resource) in [
             ("a limit on core files", Resource::RLIMIT_CORE),

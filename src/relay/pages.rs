@@ -47,7 +47,7 @@ pub struct LaneWords {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct SourceWords {
-    /// Bytes taken out of it since the start; for a file, the offset up to which it was read.
+    /// Bytes taken out of it since the start.
     pub taken: AtomicU64,
     /// A program ended when so many bytes had been written; 0 if none did. Written by the core.
     pub mark: AtomicU64,
@@ -55,9 +55,19 @@ pub struct SourceWords {
     pub carried: AtomicU64,
     /// 1 if the carry goes on with a line of which pieces are out.
     pub split: AtomicU64,
-    /// For a file: which one (device and inode), and how far the turn in hand has read.
+    /// For a followed path: which of the two is the file in hand. The other is where the next one is written down.
+    pub slot: AtomicU64,
+    pub files: [FileWords; 2],
+}
+
+/// A file that is followed.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct FileWords {
     pub device: AtomicU64,
     pub inode: AtomicU64,
+    /// What `taken` was at its beginning, so that their difference is the offset.
+    pub base: AtomicU64,
 }
 
 /// What concerns all.

@@ -60,6 +60,14 @@ pub fn read(from: RawFd, to: &mut [u8]) -> Result<usize, Errno> {
     Errno::result(count).map(|count| count as usize)
 }
 
+/// pread(2)
+pub fn read_at(from: RawFd, to: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let offset = offset as libc::off_t;
+    // SAFETY: the slice outlives the call.
+    let count = unsafe { libc::pread(from, to.as_mut_ptr().cast(), to.len(), offset) };
+    Errno::result(count).map(|count| count as usize)
+}
+
 /// write(2)
 pub fn write(to: RawFd, from: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the slice outlives the call.

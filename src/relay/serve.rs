@@ -5,13 +5,16 @@
 //! is in the pipes at that moment is the rest; who goes on writing is not waited for. When the core is gone without a word
 //! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
 
+use super::follow::{Look, QUIET};
 use super::lane::{Lane, Rest};
 use super::pages::{Board, Pages};
-use super::pipe::{self, Pipe};
-use super::source::Source;
+use super::pipe::Pipe;
+use super::source::{Origin, Source};
 use super::line::Line;
+use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// What the loop works with.
 pub struct Relay<'a> {
@@ -26,8 +29,20 @@ pub struct Relay<'a> {
     /// Sources whose last writer is gone.
     closed: Vec<bool>,
     polled: Vec<libc::pollfd>,
+    /// Followed paths, by source.
+    followed: Vec<Option<Following>>,
     /// Which source each polled descriptor belongs to.
     of: Vec<usize>,
+}
+
+/// A path that is followed.
+struct Following {
+    /// The file in hand.
+    open: Option<File>,
+    /// There may be more to read than was read.
+    is_behind: bool,
+    /// A new file waits for the old one to be quiet since this moment.
+    rotating_since: Option<Instant>,
 }
 
 impl<'a> Relay<'a> {
@@ -59,6 +74,7 @@ impl<'a> Relay<'a> {
             is_orphan: false,
             closed: vec![false; sources.len()],
             polled: Vec::new(),
+            followed: sources.iter().map(following).collect(),
             of: Vec::new(),
         }
     }
@@ -75,7 +91,7 @@ impl<'a> Relay<'a> {
                 self.complete_ended(lane);
             }
             if self.is_drained() {
-                if self.is_orphan && self.closed.iter().all(|closed| *closed) {
+                if self.is_orphan && self.has_no_writer() {
                     return;
                 }
                 if !self.has_told {
@@ -115,9 +131,30 @@ impl<'a> Relay<'a> {
             libc::poll(
                 self.polled.as_mut_ptr(),
                 self.polled.len() as libc::nfds_t,
-                -1,
+                self.timeout(),
             )
         };
+    }
+
+    /// Milliseconds. Without a followed file that needs another look: none, so an idle relay never wakes up.
+    fn timeout(&self) -> libc::c_int {
+        let mut timeout = -1;
+        for (source, following) in self.sources.iter().zip(&self.followed) {
+            let Some(following) = following else { continue };
+            if following.is_behind && self.lanes[source.lane].is_idle() {
+                return 0;
+            }
+            if following.rotating_since.is_some() {
+                timeout = QUIET.as_millis() as libc::c_int;
+            }
+        }
+        timeout
+    }
+
+    /// Captured paths do not count: we hold them open ourselves.
+    fn has_no_writer(&self) -> bool {
+        let mut numbered = self.sources.iter().zip(&self.closed);
+        numbered.all(|(source, closed)| *closed || !matches!(source.origin, Origin::Program(_)))
     }
 
     fn watch(&mut self, fd: RawFd, events: libc::c_short, number: usize) {
@@ -145,14 +182,17 @@ impl<'a> Relay<'a> {
         let targets: Vec<u64> = (0..self.sources.len())
             .map(|number| {
                 let words = self.pages.source(number);
-                let held = pipe::held(self.sources[number].out.as_raw_fd()) as u64;
-                let target = words.taken.load(Ordering::Acquire) + held;
+                let waiting = self.sources[number].waiting(words);
+                let target = words.taken.load(Ordering::Acquire) + waiting;
                 // What has no end by then, ends there.
                 words.mark.store(target.max(1), Ordering::Release);
                 target
             })
             .collect();
         self.targets = Some(targets);
+        for following in self.followed.iter_mut().flatten() {
+            following.is_behind = true;
+        }
     }
 
     fn is_drained(&self) -> bool {
@@ -162,8 +202,12 @@ impl<'a> Relay<'a> {
         self.lanes.iter().all(Lane::is_idle)
             && targets.iter().enumerate().all(|(number, target)| {
                 let words = self.pages.source(number);
-                words.taken.load(Ordering::Acquire) >= *target
-                    && words.mark.load(Ordering::Acquire) == 0
+                let is_read = match &self.followed[number] {
+                    // Should it be truncated meanwhile, there is less to read than there was.
+                    Some(following) => !following.is_behind,
+                    None => words.taken.load(Ordering::Acquire) >= *target,
+                };
+                is_read && words.mark.load(Ordering::Acquire) == 0
             })
     }
 
@@ -175,6 +219,11 @@ impl<'a> Relay<'a> {
         for place in 0..self.polled.len() {
             let (ready, number) = (self.polled[place].revents, self.of[place]);
             if ready == 0 || number == usize::MAX || self.sources[number].lane != lane {
+                continue;
+            }
+            if let Some(following) = &mut self.followed[number] {
+                self.sources[number].hear_events();
+                following.is_behind = true;
                 continue;
             }
             if ready & libc::POLLIN == 0 && !self.closed[number] {
@@ -189,6 +238,42 @@ impl<'a> Relay<'a> {
                 return;
             }
         }
+        for number in 0..self.sources.len() {
+            if self.sources[number].lane == lane && self.lanes[lane].is_idle() {
+                self.follow(number);
+            }
+        }
+    }
+
+    /// One turn for a followed path.
+    fn follow(&mut self, number: usize) {
+        let source = &self.sources[number];
+        let (Some(following), Origin::Followed(followed)) =
+            (&mut self.followed[number], &source.origin)
+        else {
+            return;
+        };
+        let has_waited = following.rotating_since.is_some_and(|since| since.elapsed() >= QUIET);
+        if !following.is_behind && !has_waited {
+            return;
+        }
+        let words = self.pages.source(number);
+        match followed.look(words, &mut following.open, has_waited) {
+            Look::Read(file, offset) => {
+                following.rotating_since = None;
+                following.is_behind = true;
+                self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
+                self.finish(source.lane);
+            }
+            Look::AtEnd => {
+                following.is_behind = false;
+                following.rotating_since = None;
+            }
+            Look::Rotating => {
+                following.is_behind = false;
+                following.rotating_since.get_or_insert_with(Instant::now);
+            }
+        }
     }
 
     /// Turns for the sources whose program has ended.
@@ -198,7 +283,12 @@ impl<'a> Relay<'a> {
             if !is_marked || self.sources[number].lane != lane || !self.lanes[lane].is_idle() {
                 continue;
             }
-            self.lanes[lane].begin(number);
+            match &self.followed[number] {
+                // First it is read to its end.
+                Some(following) if following.is_behind => continue,
+                Some(_) => self.lanes[lane].begin_with_file(number, None),
+                None => self.lanes[lane].begin(number),
+            }
             self.finish(lane);
         }
     }
@@ -211,4 +301,12 @@ impl<'a> Relay<'a> {
     fn board(&self) -> &'a Board {
         self.pages.board()
     }
+}
+
+fn following(source: &Source) -> Option<Following> {
+    matches!(source.origin, Origin::Followed(_)).then_some(Following {
+        open: None,
+        is_behind: true,
+        rotating_since: None,
+    })
 }

@@ -5,7 +5,9 @@
 
 use super::format::{Cut, Dress};
 use super::fifo::Fifo;
-use super::pipe::Pipe;
+use super::follow::Followed;
+use super::pages::SourceWords;
+use super::pipe::{self, Pipe};
 use crate::plan::{Format, Outputs, ProgramId, Stream};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -23,7 +25,7 @@ const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 /// One.
 #[derive(Debug)]
 pub struct Source {
-    /// Where its bytes come out.
+    /// Where its bytes come out; for a followed path, what tells that there are some.
     pub out: OwnedFd,
     /// Where they go in; a FIFO is open for both.
     into: Option<OwnedFd>,
@@ -42,6 +44,8 @@ pub enum Origin {
     Program(ProgramId),
     /// Whoever writes to a path.
     Fifo(Fifo),
+    /// Whoever writes to a file.
+    Followed(Followed),
 }
 
 /// Opens all sources of a plan; `colours[n]` tells whether stream n goes to a terminal that wants colours. All faults at
@@ -75,7 +79,7 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
     for (program, relayed) in &outputs.relayed {
         for stream in Stream::BOTH {
-            match Source::of_program(*program, stream, bytes) {
+            match Source::pipe(bytes) {
                 Ok((out, into)) => sources.push(Source {
                     out,
                     into: Some(into),
@@ -93,11 +97,15 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
     }
     for capture in &outputs.captures {
         let name = capture.container.as_deref();
-        match Fifo::open(&capture.path) {
-            Ok((out, fifo)) => sources.push(Source {
+        let opened = match capture.follow {
+            true => Followed::open(&capture.path).map(|(fd, it)| (fd, Origin::Followed(it))),
+            false => Fifo::open(&capture.path).map(|(fd, it)| (fd, Origin::Fifo(it))),
+        };
+        match opened {
+            Ok((out, origin)) => sources.push(Source {
                 out,
                 into: None,
-                origin: Origin::Fifo(fifo),
+                origin,
                 lane: lane_of(capture.stream),
                 dress: dress(name, outputs.format_for(name), capture.stream),
             }),
@@ -118,11 +126,7 @@ fn lane_of(stream: Stream) -> usize {
 }
 
 impl Source {
-    fn of_program(
-        _program: ProgramId,
-        _stream: Stream,
-        bytes: usize,
-    ) -> Result<(OwnedFd, OwnedFd), Errno> {
+    fn pipe(bytes: usize) -> Result<(OwnedFd, OwnedFd), Errno> {
         let pipe = Pipe::new(OFlag::empty(), bytes)?;
         // Whoever the program runs as can then open its /dev/stdout, too. Refused: then only we can.
         // SAFETY: plain numbers.
@@ -133,6 +137,20 @@ impl Source {
     /// The descriptor that a program is to write to.
     pub fn into(&self) -> Option<RawFd> {
         self.into.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Bytes that were written and not yet taken.
+    pub fn waiting(&self, words: &SourceWords) -> u64 {
+        match &self.origin {
+            Origin::Followed(followed) => followed.behind(words),
+            Origin::Program(_) | Origin::Fifo(_) => pipe::held(self.out.as_raw_fd()) as u64,
+        }
+    }
+
+    /// Of a followed path: takes what inotify has to say, which is only a reason to look.
+    pub fn hear_events(&self) {
+        let mut events = [0; 4096];
+        while pipe::read(self.out.as_raw_fd(), &mut events).is_ok_and(|count| count > 0) {}
     }
 
     /// Every descriptor that must stay open.

@@ -9,8 +9,8 @@ use monopod::lifecycle::Pod;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, Status};
 use monopod::plan::{
-    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Outputs, Placement, Plan, Program, ProgramId,
-    Retries, Signal, Stdin,
+    Conduct, Environment, ExitMap, Identity, Lifecycle, Mask, Outputs, Placement, Plan, Program,
+    ProgramId, Retries, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -159,7 +159,7 @@ fn live(script: &str) -> ExitCode {
     };
     let machine = Box::new(Buggy(Pod::new(&plan, &conduct)));
     match (linux::become_subreaper(), Inbox::new(mask)) {
-        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None).0),
+        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
         _ => ExitCode::FAILURE,
     }
 }

@@ -5,7 +5,9 @@
 
 use super::flags;
 use super::gather::{Flags, Gathered, gather};
-use super::{Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, outputs, probe, values};
+use super::{
+    Invocation, LogSettings, Surroundings, VERSION, Voice, env_file, outputs, probe, values,
+};
 use crate::plan::{
     Conduct, Environment, ExitCode, ExitMap, Identity, Lifecycle, Mask, Placement, Plan, Program,
     ProgramId, Retries, Stdin,

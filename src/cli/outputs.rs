@@ -27,7 +27,9 @@ pub(super) fn read(said: &mut Gathered, programs: &[Program], main: ProgramId) -
     let mut captures = said.every(&flags::CAPTURE, |value| capture(value, false));
     captures.extend(said.every(&flags::CAPTURE_FOLLOW, |value| capture(value, true)));
     for capture in &mut captures {
-        capture.container.get_or_insert_with(|| names[main.0].clone());
+        capture
+            .container
+            .get_or_insert_with(|| names[main.0].clone());
     }
     outputs.captures = captures;
     outputs
@@ -106,7 +108,10 @@ mod tests {
         assert_eq!(read("/l/a.log"), of("/l/a.log", Stream::Stdout, None));
         assert_eq!(read("/l/a=stderr"), of("/l/a", Stream::Stderr, None));
         assert_eq!(read("a=stdout:web"), of("a", Stream::Stdout, Some("web")));
-        assert_eq!(read("/l/a:web-1"), of("/l/a", Stream::Stdout, Some("web-1")));
+        assert_eq!(
+            read("/l/a:web-1"),
+            of("/l/a", Stream::Stdout, Some("web-1"))
+        );
         assert_eq!(read("/l:x/a=1/b"), of("/l:x/a=1/b", Stream::Stdout, None));
     }
 

@@ -269,7 +269,8 @@ impl<'a> Core<'a> {
     fn hear_relay(&mut self, facts: &[Fact]) {
         let Some(relay) = &mut self.relay else { return };
         if let Heard::Lost(pid) = relay.hear(self.clock.now()) {
-            self.dying.extend(Some(pid).filter(|pid| !net::collect(*pid)));
+            self.dying
+                .extend(Some(pid).filter(|pid| !net::collect(*pid)));
             self.dying_rest = FIRST_DYING_REST;
         }
         for fact in facts {

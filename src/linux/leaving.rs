@@ -70,10 +70,14 @@ impl Core<'_> {
             }
             let (waiting, lost) = relay.undelivered();
             if !relay.has_drained() && waiting > 0 {
-                log::warn!("{waiting} bytes of output were not delivered: nobody read them in time");
+                log::warn!(
+                    "{waiting} bytes of output were not delivered: nobody read them in time"
+                );
             }
             if lost > 0 {
-                log::warn!("{lost} bytes of output were not delivered: there was no reader, or no room");
+                log::warn!(
+                    "{lost} bytes of output were not delivered: there was no reader, or no room"
+                );
             }
             relay.remove_fifos();
         }

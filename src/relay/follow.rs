@@ -84,7 +84,10 @@ impl Followed {
             if open.is_none() {
                 *open = self.find(&current);
             }
-            let size = open.as_ref().and_then(|file| file.metadata().ok()).map(|is| is.size());
+            let size = open
+                .as_ref()
+                .and_then(|file| file.metadata().ok())
+                .map(|is| is.size());
             match (&*open, size) {
                 (Some(file), Some(size)) if size > current.offset => {
                     return Look::Read(file.as_raw_fd(), current.offset);
@@ -114,7 +117,11 @@ impl Followed {
     /// Opens the file in hand, under whatever name it lies in its folder.
     fn find(&self, current: &Place) -> Option<File> {
         let open = |path: &Path| {
-            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+            let file = File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(path)
+                .ok()?;
             current.is(&file.metadata().ok()?).then_some(file)
         };
         if current.inode == 0 {
@@ -132,7 +139,10 @@ impl Followed {
     /// How many bytes have been written and not yet read.
     pub fn behind(&self, words: &SourceWords) -> u64 {
         let current = Place::of(words);
-        let size = self.find(&current).and_then(|file| file.metadata().ok()).map(|is| is.size());
+        let size = self
+            .find(&current)
+            .and_then(|file| file.metadata().ok())
+            .map(|is| is.size());
         size.unwrap_or(0).saturating_sub(current.offset)
     }
 }
@@ -170,7 +180,9 @@ impl Place {
         let taken = words.taken.load(Ordering::Acquire);
         other.base.store(taken, Ordering::Release);
         // A line that the old file did not end, ends with it.
-        let _ = words.mark.compare_exchange(0, taken.max(1), Ordering::AcqRel, Ordering::Relaxed);
+        if words.marks.next().is_none() {
+            words.marks.write_own(taken);
+        }
         words.slot.store(self.slot ^ 1, Ordering::Release);
     }
 }

@@ -133,7 +133,7 @@ pub struct Place {
 }
 
 /// Dresses as many lines of `input` from `place` on as `out` has room for, and gives the length of `out` that was used
-/// and the new place. A line without its break waits, unless it ends at `forced`, where its writer ended.
+/// and the new place. A line without its break waits, unless `is_end`: its writer ended there.
 ///
 /// Zero is used only when no line is left; `out` must hold [`LONGEST_DRESSED_BYTES`].
 pub fn fill(
@@ -141,7 +141,7 @@ pub fn fill(
     stamp: &[u8],
     input: &[u8],
     place: Place,
-    forced: Option<usize>,
+    is_end: bool,
     out: &mut [u8],
 ) -> (usize, Place) {
     debug_assert!(out.len() >= LONGEST_DRESSED_BYTES, "one line always fits");
@@ -150,8 +150,7 @@ pub fn fill(
     let (mut used, mut place) = (0, place);
     loop {
         let from = place.cursor;
-        let limit = forced.filter(|end| *end > from).unwrap_or(input.len());
-        let window = &input[from..limit.min(from + LONGEST_LINE_BYTES + 1)];
+        let window = &input[from..input.len().min(from + LONGEST_LINE_BYTES + 1)];
         let found = find_break(window);
         // The shortest way for nearly all lines: the text and its break are copied as one.
         if let (Some(end), true, false) = (found, is_plain, place.split) {
@@ -172,8 +171,8 @@ pub fn fill(
                 let text = up_to_a_character(&window[..LONGEST_LINE_BYTES]);
                 (text, from + text.len(), Kind::Part)
             }
-            None if forced == Some(limit) && limit > from => {
-                (window, limit, last_or_whole(place.split))
+            None if is_end && !window.is_empty() => {
+                (window, input.len(), last_or_whole(place.split))
             }
             None => return (used, place),
         };

@@ -33,6 +33,11 @@ impl<'a> Pen<'a> {
     pub fn quote(&mut self, text: &[u8], line_break: bool) -> bool {
         self.put(b"\"");
         let mut is_text = true;
+        if let Ok(text) = std::str::from_utf8(text) {
+            self.escape(text.as_bytes());
+            self.put(if line_break { b"\\n\"" } else { b"\"" });
+            return true;
+        }
         for chunk in text.utf8_chunks() {
             self.escape(chunk.valid().as_bytes());
             if !chunk.invalid().is_empty() {
@@ -76,8 +81,7 @@ impl<'a> Pen<'a> {
         for three in bytes.chunks(3) {
             let at = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
             let bits = at(0) << 16 | at(1) << 8 | at(2);
-            let mut four =
-                [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0b11_1111) as usize]);
+            let mut four = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0b11_1111) as usize]);
             for missing in three.len()..3 {
                 four[missing + 1] = b'=';
             }

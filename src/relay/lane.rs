@@ -14,6 +14,10 @@
 //! is how far the lost call came. Between pipes bytes are moved by splice, which loses and copies nothing. Dressing is a
 //! pure function of what is in shared memory, done again if need be.
 //!
+//! Where a source holds much, it is read without `staging`, which costs its writer the reuse of its pages. That so many
+//! bytes are there is asked first, and nobody else takes them, so the read gives exactly those, in one go that a SIGKILL
+//! does not tear. Whether it took place is told by a secret of 16 random bytes that was put where it was to end.
+//!
 //! So there is no recovery: [`Lane::advance`] does in each phase what a relay would do that had just been born into it.
 //!
 //! What surprised us: splice refuses a file opened for appending (`monopod … >> log`). There write(2) is left, and the
@@ -21,7 +25,7 @@
 //! 4 KiB may be doubled by a SIGKILL.
 
 use super::format::{self, Dress, Place};
-use super::pages::{Buffers, INPUT_BYTES, LaneWords, Pages, SourceWords};
+use super::pages::{Buffers, FRESH_AT, INPUT_BYTES, LaneWords, Pages, SECRET_BYTES, SourceWords};
 use super::pipe::{self, Pipe};
 use super::stamp::Stamp;
 use nix::errno::Errno;
@@ -36,6 +40,8 @@ mod phase {
     pub const TAKING: u64 = 1;
     /// In `staging` and, so far as they are gone from there, in the input behind the carry.
     pub const READING: u64 = 2;
+    /// In the source, or in the input where the secret stood.
+    pub const READING_MUCH: u64 = 8;
     /// In the input, from the cursor on.
     pub const DRESSING: u64 = 3;
     /// In the input and dressed in the output; of which `base` bytes are out and more are in the way out.
@@ -48,11 +54,11 @@ mod phase {
     pub const STOWING: u64 = 7;
 }
 
-/// No line end is forced.
-const UNFORCED: u64 = u64::MAX;
-
 /// Writes up to this long are not torn apart by other writers of a pipe (PIPE_BUF, pipe(7)), and lie in one page.
 const WHOLE_WRITE_BYTES: usize = 4096;
+
+/// So much is worth a shorter way: it is read from the source itself, without `staging`.
+const MUCH_BYTES: usize = 4096;
 
 /// Why a lane came to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +100,7 @@ impl<'p> Lane<'p> {
     /// # Safety
     ///
     /// Made once in a relay for each target, while no other relay lives.
-    pub unsafe fn new(
-        pages: &'p Pages,
-        target: RawFd,
-        staging: &Pipe,
-        way_out: &Pipe,
-    ) -> Lane<'p> {
+    pub unsafe fn new(pages: &'p Pages, target: RawFd, staging: &Pipe, way_out: &Pipe) -> Lane<'p> {
         let number = target as usize - 1;
         Lane {
             words: &pages.board().lanes[number],
@@ -151,14 +152,13 @@ impl<'p> Lane<'p> {
         set(&self.words.source, number);
         let source = self.source();
         let carried = get(&source.carried);
-        let (carry, room) = self.buffers.input.split_at_mut(carried);
-        self.pages.read_carry(number, carry);
+        set(&self.words.carried, carried);
         let read = file.map(|(file, offset)| {
-            pipe::read_at(file, &mut room[..INPUT_BYTES], offset).unwrap_or(0)
+            pipe::read_at(file, &mut self.buffers.input[FRESH_AT..], offset).unwrap_or(0)
         });
         let count = read.unwrap_or(0);
         set(&self.words.taken_after, get(&source.taken) + count);
-        self.begin_dressing(carried + count, get(&self.words.taken_after), count == 0);
+        self.begin_dressing(count);
     }
 
     /// Goes on with the turn until it is over or the reader must read. `from` is the pipe of the turn's source.
@@ -168,6 +168,7 @@ impl<'p> Lane<'p> {
                 phase::IDLE => return Rest::Done,
                 phase::TAKING => self.take(from),
                 phase::READING => self.read(),
+                phase::READING_MUCH => self.read_much(from),
                 phase::DRESSING => self.dress(dress),
                 phase::WRITING => self.write(),
                 phase::FLUSHING | phase::APPENDING => {
@@ -192,6 +193,10 @@ impl<'p> Lane<'p> {
     fn take(&mut self, from: RawFd) {
         // If it holds something already, that is what the last relay took.
         if pipe::held(self.staging) == 0 {
+            let held = pipe::held(from).min(INPUT_BYTES);
+            if held >= MUCH_BYTES {
+                return self.promise_much(held);
+            }
             // What fails is a pipe with nothing in it, or one that is no pipe any more; both mean that nothing came.
             let _ = pipe::splice(from, self.into_staging, INPUT_BYTES);
         }
@@ -203,55 +208,77 @@ impl<'p> Lane<'p> {
         self.enter(phase::READING);
     }
 
+    /// Puts the secret where a read of so many bytes will end.
+    fn promise_much(&mut self, held: usize) {
+        let source = self.source();
+        let carried = get(&source.carried);
+        set(&self.words.staged, held);
+        set(&self.words.taken_after, get(&source.taken) + held);
+        set(&self.words.carried, carried);
+        let end = FRESH_AT + held;
+        self.buffers.input[end - SECRET_BYTES..end].copy_from_slice(&self.pages.secret());
+        self.enter(phase::READING_MUCH);
+    }
+
+    fn read_much(&mut self, from: RawFd) {
+        let source = self.source();
+        let held = get(&self.words.staged);
+        let room = &mut self.buffers.input[FRESH_AT..FRESH_AT + held];
+        if room.ends_with(&self.pages.secret()) {
+            // They are there and nobody else takes them, so the kernel gives them all in one go.
+            while pipe::read(from, room) == Err(Errno::EINTR) {}
+        }
+        set(&source.taken, get(&self.words.taken_after));
+        self.begin_dressing(held);
+    }
+
     fn read(&mut self) {
         let source = self.source();
         set(&source.taken, get(&self.words.taken_after));
-        let (carried, staged) = (get(&self.words.carried), get(&self.words.staged));
-        let input = &mut *self.buffers.input;
-        self.pages
-            .read_carry(get(&self.words.source), &mut input[..carried]);
+        let staged = get(&self.words.staged);
+        let fresh = &mut self.buffers.input[FRESH_AT..FRESH_AT + staged];
         let mut left = pipe::held(self.staging);
         while left > 0 {
-            let place = carried + staged - left;
-            match pipe::read(self.staging, &mut input[place..place + left]) {
+            match pipe::read(self.staging, &mut fresh[staged - left..]) {
                 Ok(count) if count > 0 => left -= count,
                 Err(Errno::EINTR) => {}
                 // A pipe that holds something cannot fail so; if it does, what is missing is missing.
                 _ => break,
             }
         }
-        self.begin_dressing(carried + staged, get(&source.taken), staged == 0);
+        self.begin_dressing(staged);
     }
 
-    fn begin_dressing(&mut self, input: usize, taken: usize, found_empty: bool) {
-        let source = self.source();
-        let mark = source.mark.load(Ordering::Acquire);
-        let behind = (taken as u64).saturating_sub(mark) as usize;
-        let is_reached = mark != 0 && (mark <= taken as u64 || found_empty);
-        let forced = match is_reached {
-            true => input.saturating_sub(behind) as u64,
-            false => UNFORCED,
-        };
-        self.words.forced.store(forced, Ordering::Release);
-        self.words.mark.store(mark, Ordering::Release);
-        set(&self.words.input, input);
-        set(&self.words.cursor, 0);
+    /// Puts the carry before the `fresh` bytes, which `taken_after` counts already.
+    fn begin_dressing(&mut self, fresh: usize) {
+        let begin = FRESH_AT - get(&self.words.carried).min(FRESH_AT);
+        let carry = &mut self.buffers.input[begin..FRESH_AT];
+        self.pages.read_carry(get(&self.words.source), carry);
+        set(&self.words.input, FRESH_AT + fresh);
+        set(&self.words.cursor, begin);
         self.stamp.renew();
         self.enter(phase::DRESSING);
     }
 
     fn dress(&mut self, dress: &Dress) {
         let source = self.source();
-        let forced = self.words.forced.load(Ordering::Acquire);
-        let input = &self.buffers.input[..get(&self.words.input)];
+        let end = get(&self.words.input);
+        let ended = self.place_of_end(end);
+        let input = &self.buffers.input[..ended.unwrap_or(end)];
         let place = Place {
             cursor: get(&self.words.cursor),
             split: get(&source.split) == 1,
         };
-        let stamp = if dress.is_timed() { self.stamp.now() } else { b"" };
-        let forced = (forced != UNFORCED).then_some(forced as usize);
-        let (output, after) =
-            format::fill(dress, stamp, input, place, forced, self.buffers.output);
+        let stamp = if dress.is_timed() {
+            self.stamp.now()
+        } else {
+            b""
+        };
+        let is_end = ended.is_some();
+        let (output, after) = format::fill(dress, stamp, input, place, is_end, self.buffers.output);
+        if output == 0 && is_end {
+            return source.marks.pass();
+        }
         if output == 0 {
             return self.enter(phase::STOWING);
         }
@@ -264,6 +291,17 @@ impl<'p> Lane<'p> {
         } else {
             self.enter(phase::WRITING);
         }
+    }
+
+    /// Where in the input, which ends at `end`, a program ended.
+    fn place_of_end(&self, end: usize) -> Option<usize> {
+        let mark = self.source().marks.next()?;
+        let taken = self.words.taken_after.load(Ordering::Acquire);
+        // If nothing was there, then nothing will come before the mark either, however it came to lie ahead.
+        let found_empty = end == FRESH_AT;
+        let behind = taken.saturating_sub(mark) as usize;
+        let is_here = mark <= taken || found_empty;
+        is_here.then(|| end.saturating_sub(behind).max(get(&self.words.cursor)))
     }
 
     /// Fills the way out, which was empty when the phase began, with whole lines in pages.
@@ -387,23 +425,29 @@ impl<'p> Lane<'p> {
         self.pages.write_carry(get(&self.words.source), rest);
         set(&source.carried, rest.len());
         set(&source.taken, get(&self.words.taken_after));
-        if self.words.forced.load(Ordering::Acquire) != UNFORCED {
-            // The core may have set a later one meanwhile, which is to stay.
-            let mark = self.words.mark.load(Ordering::Acquire);
-            let _ = source
-                .mark
-                .compare_exchange(mark, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
         self.enter(phase::IDLE);
     }
 
     /// In the core: bytes of a source that a relay has moved and not yet counted as taken.
     pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4]) -> u64 {
         let words = &pages.board().lanes[lane];
+        let counted = pages.source(source).taken.load(Ordering::Acquire);
+        let uncounted = words
+            .taken_after
+            .load(Ordering::Acquire)
+            .saturating_sub(counted);
         match words.phase.load(Ordering::Acquire) {
             phase::TAKING if get(&words.source) == source => {
                 pipe::held(pipes[2 * lane].out.as_raw_fd()) as u64
             }
+            phase::READING_MUCH if get(&words.source) == source => {
+                let end = FRESH_AT + get(&words.staged);
+                match pages.has_secret_at(lane, end) {
+                    true => 0,
+                    false => uncounted,
+                }
+            }
+            phase::READING if get(&words.source) == source => uncounted,
             _ => 0,
         }
     }

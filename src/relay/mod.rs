@@ -96,6 +96,7 @@ impl Relay {
         }
         let told = |errno: Errno| vec![format!("cannot relay output: {}", errno.desc())];
         let pages = Pages::new(sources.len()).map_err(told)?;
+        pages.choose_secret();
         for (number, source) in sources.iter().enumerate() {
             if let Origin::Followed(followed) = &source.origin {
                 followed.begin(pages.source(number));
@@ -201,8 +202,10 @@ impl Relay {
         }
         self.process = None;
         let taken = self.taken();
-        self.keeper
-            .lost(now, taken != std::mem::replace(&mut self.taken_before, taken));
+        self.keeper.lost(
+            now,
+            taken != std::mem::replace(&mut self.taken_before, taken),
+        );
         Heard::Lost(pid)
     }
 
@@ -217,7 +220,7 @@ impl Relay {
                     break;
                 }
             }
-            words.mark.store(written.max(1), Ordering::Release);
+            words.marks.write(written);
         }
         self.wake();
     }

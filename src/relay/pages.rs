@@ -4,19 +4,23 @@
 //! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). The buffers
 //! are filled before the word that says so is stored.
 //!
-//! Only a relay writes here, but for two words that the core writes: where a program ended, and that it is time to come to
-//! an end. The core believes nothing that it reads here; it shows numbers to people.
+//! Only a relay writes here, but for what the core writes: where programs ended, and that it is time to come to an end. The core believes nothing that it reads here; it shows numbers to people.
 
 use nix::errno::Errno;
 use std::mem::size_of;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is taken from a source at once, at most; also the size that the relay's own pipes are asked to have.
 pub const INPUT_BYTES: usize = 256 * 1024;
 /// The beginning of a line that waits for its end: less than [`LONGEST_LINE_BYTES`](crate::plan::LONGEST_LINE_BYTES)
 /// and a byte.
 pub const CARRY_BYTES: usize = crate::plan::LONGEST_LINE_BYTES + 64;
+/// Where in the input what was just read begins; the carry ends there. On a page's beginning, for the kernel copies to
+/// an odd address at half the speed.
+pub const FRESH_AT: usize = up_to_a_page(CARRY_BYTES);
+/// See [`Board::secret`].
+pub const SECRET_BYTES: usize = 16;
 /// Dressed lines on their way out.
 pub const OUTPUT_BYTES: usize = 256 * 1024;
 
@@ -30,8 +34,6 @@ pub struct LaneWords {
     pub taken_after: AtomicU64,
     pub carried: AtomicU64,
     pub input: AtomicU64,
-    pub mark: AtomicU64,
-    pub forced: AtomicU64,
     pub cursor: AtomicU64,
     pub cursor_after: AtomicU64,
     pub split_after: AtomicU64,
@@ -49,8 +51,8 @@ pub struct LaneWords {
 pub struct SourceWords {
     /// Bytes taken out of it since the start.
     pub taken: AtomicU64,
-    /// A program ended when so many bytes had been written; 0 if none did. Written by the core.
-    pub mark: AtomicU64,
+    /// Where lines end without a line break, see [`Marks`].
+    pub marks: Marks,
     /// Bytes in its carry.
     pub carried: AtomicU64,
     /// 1 if the carry goes on with a line of which pieces are out.
@@ -58,6 +60,62 @@ pub struct SourceWords {
     /// For a followed path: which of the two is the file in hand. The other is where the next one is written down.
     pub slot: AtomicU64,
     pub files: [FileWords; 2],
+}
+
+/// Places at which a line ends whether or not there is a line break: so many bytes had been taken from the source when
+/// its program ended. The core writes them down, for it alone knows when that was; the relay passes them in their order.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Marks {
+    /// Written by the core, in a ring.
+    places: [AtomicU64; MARKS],
+    /// How many were ever written down, and passed.
+    written: AtomicU64,
+    passed: AtomicU64,
+    /// One of the relay's own, plus 1; 0 is none.
+    own: AtomicU64,
+}
+
+/// So many ends of a program may wait for a relay; of more, those between are forgotten, and last lines that had no line
+/// break run into the next.
+const MARKS: usize = 8;
+
+impl Marks {
+    /// In the core: a program ended here.
+    pub fn write(&self, place: u64) {
+        let written = self.written.load(Ordering::Acquire);
+        let waiting = written.wrapping_sub(self.passed.load(Ordering::Acquire));
+        let next = match waiting < MARKS as u64 {
+            true => written,
+            false => written.wrapping_sub(1),
+        };
+        self.places[next as usize % MARKS].store(place, Ordering::Release);
+        self.written.store(next.wrapping_add(1), Ordering::Release);
+    }
+
+    /// In a relay: here is an end, too. A later one replaces it.
+    pub fn write_own(&self, place: u64) {
+        self.own.store(place + 1, Ordering::Release);
+    }
+
+    /// The next place, if there is one.
+    pub fn next(&self) -> Option<u64> {
+        let passed = self.passed.load(Ordering::Acquire);
+        let written = (passed != self.written.load(Ordering::Acquire))
+            .then(|| self.places[passed as usize % MARKS].load(Ordering::Acquire));
+        let own = self.own.load(Ordering::Acquire).checked_sub(1);
+        written.into_iter().chain(own).min()
+    }
+
+    /// In a relay: the next place is behind us.
+    pub fn pass(&self) {
+        let own = self.own.load(Ordering::Acquire).checked_sub(1);
+        if own.is_some() && self.next() == own {
+            self.own.store(0, Ordering::Release);
+        } else {
+            self.passed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
 }
 
 /// A file that is followed.
@@ -78,6 +136,8 @@ pub struct Board {
     pub drain: AtomicU64,
     /// The two lanes: standard output, standard error.
     pub lanes: [LaneWords; 2],
+    /// Sixteen bytes that no writer can guess, see `lane`.
+    pub secret: [AtomicU64; 2],
 }
 
 /// The mapping.
@@ -97,7 +157,7 @@ const fn up_to_a_page(bytes: usize) -> usize {
     bytes.next_multiple_of(4096)
 }
 
-const BUFFERS_BYTES: usize = up_to_a_page(CARRY_BYTES + INPUT_BYTES + OUTPUT_BYTES);
+const BUFFERS_BYTES: usize = up_to_a_page(FRESH_AT + INPUT_BYTES + OUTPUT_BYTES);
 
 impl Pages {
     /// For so many sources. Nothing of it costs memory before it is touched.
@@ -157,13 +217,47 @@ impl Pages {
         unsafe {
             let input = self.start.add(offset).as_ptr();
             Buffers {
-                input: std::slice::from_raw_parts_mut(input, CARRY_BYTES + INPUT_BYTES),
+                input: std::slice::from_raw_parts_mut(input, FRESH_AT + INPUT_BYTES),
                 output: std::slice::from_raw_parts_mut(
-                    input.add(CARRY_BYTES + INPUT_BYTES),
+                    input.add(FRESH_AT + INPUT_BYTES),
                     OUTPUT_BYTES,
                 ),
             }
         }
+    }
+
+    /// The secret as bytes.
+    pub fn secret(&self) -> [u8; SECRET_BYTES] {
+        let mut bytes = [0; SECRET_BYTES];
+        for (half, word) in bytes.chunks_mut(8).zip(&self.board().secret) {
+            half.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Chooses the secret. Where the kernel has no random bytes to give, it stays zeroes.
+    pub fn choose_secret(&self) {
+        let mut bytes = [0_u8; SECRET_BYTES];
+        // SAFETY: the buffer is that long.
+        unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+        for (half, word) in bytes.as_chunks::<8>().0.iter().zip(&self.board().secret) {
+            word.store(u64::from_ne_bytes(*half), Ordering::Release);
+        }
+    }
+
+    /// In the core: whether the secret stands in the input of a lane so that it ends at `end`.
+    pub fn has_secret_at(&self, lane: usize, end: usize) -> bool {
+        if lane >= 2 || !(SECRET_BYTES..=FRESH_AT + INPUT_BYTES).contains(&end) {
+            return false;
+        }
+        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES + end - SECRET_BYTES;
+        let mut bytes = [0; SECRET_BYTES];
+        // SAFETY: within the mapping by the check above. A relay may be writing there; bytes torn in half are no secret.
+        unsafe {
+            let place = self.start.add(offset).as_ptr();
+            std::ptr::copy_nonoverlapping(place, bytes.as_mut_ptr(), SECRET_BYTES);
+        }
+        bytes == self.secret()
     }
 
     /// Copies the carry of a source into `to`.

@@ -7,10 +7,10 @@
 
 use super::follow::{Look, QUIET};
 use super::lane::{Lane, Rest};
+use super::line::Line;
 use super::pages::{Board, Pages};
 use super::pipe::Pipe;
 use super::source::{Origin, Source};
-use super::line::Line;
 use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
@@ -185,7 +185,7 @@ impl<'a> Relay<'a> {
                 let waiting = self.sources[number].waiting(words);
                 let target = words.taken.load(Ordering::Acquire) + waiting;
                 // What has no end by then, ends there.
-                words.mark.store(target.max(1), Ordering::Release);
+                words.marks.write_own(target);
                 target
             })
             .collect();
@@ -207,7 +207,7 @@ impl<'a> Relay<'a> {
                     Some(following) => !following.is_behind,
                     None => words.taken.load(Ordering::Acquire) >= *target,
                 };
-                is_read && words.mark.load(Ordering::Acquire) == 0
+                is_read && words.marks.next().is_none()
             })
     }
 
@@ -229,9 +229,8 @@ impl<'a> Relay<'a> {
             if ready & libc::POLLIN == 0 && !self.closed[number] {
                 // Only the core's death lets a pipe come to this: it holds a writing end.
                 self.closed[number] = true;
-                let taken = self.pages.source(number).taken.load(Ordering::Acquire);
-                let mark = &self.pages.source(number).mark;
-                mark.store(taken.max(1), Ordering::Release);
+                let words = self.pages.source(number);
+                words.marks.write_own(words.taken.load(Ordering::Acquire));
             }
             self.lanes[lane].begin(number);
             if self.finish(lane) == Rest::Stuck {
@@ -253,7 +252,9 @@ impl<'a> Relay<'a> {
         else {
             return;
         };
-        let has_waited = following.rotating_since.is_some_and(|since| since.elapsed() >= QUIET);
+        let has_waited = following
+            .rotating_since
+            .is_some_and(|since| since.elapsed() >= QUIET);
         if !following.is_behind && !has_waited {
             return;
         }
@@ -279,7 +280,7 @@ impl<'a> Relay<'a> {
     /// Turns for the sources whose program has ended.
     fn complete_ended(&mut self, lane: usize) {
         for number in 0..self.sources.len() {
-            let is_marked = self.pages.source(number).mark.load(Ordering::Acquire) != 0;
+            let is_marked = self.pages.source(number).marks.next().is_some();
             if !is_marked || self.sources[number].lane != lane || !self.lanes[lane].is_idle() {
                 continue;
             }

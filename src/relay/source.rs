@@ -3,9 +3,9 @@
 //! The core holds both ends of each for as long as it lives: no writer ever gets SIGPIPE or waits for a reader to come,
 //! and what is in a pipe survives every relay.
 
-use super::format::{Cut, Dress};
 use super::fifo::Fifo;
 use super::follow::Followed;
+use super::format::{Cut, Dress};
 use super::pages::SourceWords;
 use super::pipe::{self, Pipe};
 use crate::plan::{Format, Outputs, ProgramId, Stream};
@@ -52,14 +52,24 @@ pub enum Origin {
 /// once.
 pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Vec<String>> {
     let mut names: Vec<&str> = Vec::new();
-    let of_programs = outputs.relayed.iter().map(|(_, relayed)| relayed.container.as_str());
-    let of_captures = outputs.captures.iter().filter_map(|c| c.container.as_deref());
+    let of_programs = outputs
+        .relayed
+        .iter()
+        .map(|(_, relayed)| relayed.container.as_str());
+    let of_captures = outputs
+        .captures
+        .iter()
+        .filter_map(|c| c.container.as_deref());
     for name in of_programs.chain(of_captures) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let width = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
     let dress = |name: Option<&str>, format: Format, stream: Stream| {
         let place = name.and_then(|name| names.iter().position(|known| *known == name));
         let colour = place.map(|place| COLOURS[place % COLOURS.len()]);

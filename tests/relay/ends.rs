@@ -10,13 +10,23 @@ fn the_last_words_are_out_even_if_no_line_break_ends_them() {
         let script = "printf 'last words'; printf 'of both' >&2; exit 7";
         let (status, out, err) = begin(&["--output", "prefix", "--", "sh", "-c", script]).finish();
         assert_eq!(status.code(), Some(7), "round {round}");
-        assert_eq!((out.as_str(), err.as_str()), ("sh | last words\n", "sh | of both\n"));
+        assert_eq!(
+            (out.as_str(), err.as_str()),
+            ("sh | last words\n", "sh | of both\n")
+        );
     }
 }
 
 #[test]
 fn each_program_ends_its_own_line() {
-    let words = ["--output", "prefix", "--init", "printf one", "--init", "printf two"];
+    let words = [
+        "--output",
+        "prefix",
+        "--init",
+        "printf one",
+        "--init",
+        "printf two",
+    ];
     let (_, out, _) = begin(&[&words[..], &["--", "printf", "three"]].concat()).finish();
     assert_eq!(out, "printf | one\nprintf | two\nprintf | three\n");
 }
@@ -24,7 +34,16 @@ fn each_program_ends_its_own_line() {
 #[test]
 fn a_step_that_is_run_again_does_not_go_on_with_the_line_of_its_last_run() {
     let step = "sh -c \"printf again; exit 1\"";
-    let words = ["--output", "prefix", "--init-retries", "1", "--init", step, "--", "true"];
+    let words = [
+        "--output",
+        "prefix",
+        "--init-retries",
+        "1",
+        "--init",
+        step,
+        "--",
+        "true",
+    ];
     let (status, out, _) = begin(&words).finish();
     assert_eq!(status.code(), Some(1));
     assert_eq!(out, "sh   | again\nsh   | again\n");
@@ -34,7 +53,9 @@ fn a_step_that_is_run_again_does_not_go_on_with_the_line_of_its_last_run() {
 fn a_descendant_that_keeps_the_pipe_does_not_hold_up_the_end() {
     let begun = Instant::now();
     let script = "trap '' TERM; (while :; do echo more; done) & echo first; exit 3";
-    let words = ["--grace", "1s", "--output", "prefix", "--", "sh", "-c", script];
+    let words = [
+        "--grace", "1s", "--output", "prefix", "--", "sh", "-c", script,
+    ];
     let (status, out, _) = begin(&words).finish();
     assert_eq!(status.code(), Some(3));
     assert!(out.contains("sh | first\n"));
@@ -56,8 +77,16 @@ fn a_reader_that_has_stopped_stops_neither_the_core_nor_its_end() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
     // Only now somebody looks.
-    let said: Vec<String> = life.err.take().expect("a pipe").lines().map_while(Result::ok).collect();
-    let told = said.iter().any(|line| line.contains("bytes of output were not delivered"));
+    let said: Vec<String> = life
+        .err
+        .take()
+        .expect("a pipe")
+        .lines()
+        .map_while(Result::ok)
+        .collect();
+    let told = said
+        .iter()
+        .any(|line| line.contains("bytes of output were not delivered"));
     assert!(told, "{said:?}");
 }
 

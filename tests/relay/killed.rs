@@ -30,7 +30,8 @@ fn a_relay_that_is_killed_loses_no_line_and_doubles_none() {
         for number in 1..=last {
             let line = lines.next().expect("a line").expect("it can be read");
             let text = line.strip_prefix(head.as_bytes());
-            let read = text.and_then(|text| std::str::from_utf8(text.get(..99)?).ok()?.parse().ok());
+            let read =
+                text.and_then(|text| std::str::from_utf8(text.get(..99)?).ok()?.parse().ok());
             assert_eq!(read, Some(number), "{}", String::from_utf8_lossy(&line));
         }
         assert!(lines.next().is_none(), "more came");

@@ -32,7 +32,10 @@ pub fn begin_with(words: &[&str], out: Stdio) -> Life {
         .stderr(Stdio::piped())
         .spawn()
         .expect("monopod runs");
-    let out = child.stdout.take().map(|out| BufReader::with_capacity(1 << 16, out));
+    let out = child
+        .stdout
+        .take()
+        .map(|out| BufReader::with_capacity(1 << 16, out));
     let err = child.stderr.take().map(BufReader::new);
     Life { child, out, err }
 }
@@ -75,7 +78,10 @@ impl Life {
 
     /// Sends SIGKILL to its relay again and again until told to stop; the answer is how often.
     pub fn murder(&self) -> Murder {
-        let (over, kills) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let (over, kills) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU32::new(0)),
+        );
         let (is_over, count, core) = (over.clone(), kills.clone(), self.pid());
         let thread = std::thread::spawn(move || {
             let mut dice = 88_172_645_463_325_252_u64;
@@ -92,7 +98,11 @@ impl Life {
                 std::thread::sleep(Duration::from_micros(dice % 4000));
             }
         });
-        Murder { over, kills, thread }
+        Murder {
+            over,
+            kills,
+            thread,
+        }
     }
 }
 
@@ -163,7 +173,11 @@ pub fn expect_count_slowly(
     }
     line.clear();
     lines.read_to_end(&mut line).expect("it can be read");
-    assert!(line.is_empty(), "more came: {}", String::from_utf8_lossy(&line));
+    assert!(
+        line.is_empty(),
+        "more came: {}",
+        String::from_utf8_lossy(&line)
+    );
 }
 
 /// A folder of its own, which any uid may enter.

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ends;
+mod follow;
 mod killed;
 mod life;
 mod paths;

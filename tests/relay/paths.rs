@@ -52,7 +52,10 @@ fn beside_inherited_output_captured_lines_are_as_they_were() {
     assert!(status.success());
     assert_eq!(out, "to the log\nonce more\nend\n");
     assert_eq!(err, "an error\n");
-    assert!(!folder.path.join("log").exists(), "what was made is taken away");
+    assert!(
+        !folder.path.join("log").exists(),
+        "what was made is taken away"
+    );
 }
 
 #[test]
@@ -62,8 +65,17 @@ fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
     std::fs::write(&file, "mine").expect("a file");
     let (status, _, err) = begin(&["--capture", &file, "--", "echo", "started"]).finish();
     assert_eq!(status.code(), Some(1));
-    assert!(err.contains("remove it, or follow it with --capture-follow"), "{err}");
-    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
+    assert!(
+        err.contains("remove it, or follow it with --capture-follow"),
+        "{err}"
+    );
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .expect("mkfifo runs")
+            .success()
+    );
     let (_, out, _) = begin(&["--capture", &fifo, "--", "sh", "-c", "echo x > $0", &fifo]).finish();
     assert_eq!(out, "x\n");
     let kept = std::fs::metadata(&fifo).expect("it was not ours to remove");
@@ -79,7 +91,14 @@ fn another_uid_writes_to_captured_paths_and_opens_its_own_stdout_and_stderr() {
     let log = folder.file("log");
     let script = "echo out > /dev/stdout; echo err > /dev/stderr; echo log >> \"$0\"";
     let words = ["--output", "prefix", "--capture", &log, "--"];
-    let other = ["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups"];
+    let other = [
+        "setpriv",
+        "--reuid",
+        "1000",
+        "--regid",
+        "1000",
+        "--clear-groups",
+    ];
     let life = begin(&[&words[..], &other, &["sh", "-c", script, &log]].concat());
     let (status, out, err) = life.finish();
     assert!(status.success(), "{err}");

@@ -36,7 +36,11 @@ fn lines_as_json_are_json_with_the_runtimes_names() {
         assert_eq!(line["log"], format!("{number:099}\n"));
         assert_eq!(line["stream"], "stdout");
         assert_eq!(line["container"], "sh");
-        assert!(line["time"].as_str().is_some_and(|time| time.ends_with('Z')));
+        assert!(
+            line["time"]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z'))
+        );
         if number == last {
             break;
         }
@@ -86,7 +90,10 @@ fn bytes_that_are_no_text_survive() {
     };
     assert_eq!(read("prefix"), b"sh | \0\xff\x80a\nsh | \xc3\n");
     let json = String::from_utf8(read("json")).expect("JSON is text");
-    assert!(json.contains(r#""log":"\u0000��a\n","base64":"AP+AYQ=="}"#), "{json}");
+    assert!(
+        json.contains(r#""log":"\u0000��a\n","base64":"AP+AYQ=="}"#),
+        "{json}"
+    );
     assert!(json.contains(r#""base64":"ww=="}"#), "{json}");
 }
 
@@ -94,14 +101,21 @@ fn bytes_that_are_no_text_survive() {
 fn the_two_streams_stay_apart() {
     let script = "echo to-out; echo to-err >&2";
     let (_, out, err) = begin(&["--output", "prefix", "--", "sh", "-c", script]).finish();
-    assert_eq!((out.as_str(), err.as_str()), ("sh | to-out\n", "sh | to-err\n"));
+    assert_eq!(
+        (out.as_str(), err.as_str()),
+        ("sh | to-out\n", "sh | to-err\n")
+    );
 }
 
 #[test]
 fn inherited_output_has_no_relay_and_no_pipe_between() {
     let mut life = begin(&["--", "sh", "-c", "readlink /proc/$$/fd/1; read x; exit 0"]);
     let (pid, mut line) = (life.pid(), String::new());
-    life.out.as_mut().expect("a pipe").read_line(&mut line).expect("text");
+    life.out
+        .as_mut()
+        .expect("a pipe")
+        .read_line(&mut line)
+        .expect("text");
     let own = std::fs::read_link(format!("/proc/{}/fd/1", std::process::id()));
     assert!(line.starts_with("pipe:"), "{line} {own:?}");
     assert_eq!(crate::life::relay_of(pid), None);

@@ -20,10 +20,10 @@ fn dress(cut: &Cut, chunks: &[&[u8]]) -> Vec<u8> {
     let (mut all, mut carry, mut split) = (Vec::new(), Vec::new(), false);
     for (index, chunk) in chunks.iter().enumerate() {
         let input = [&carry[..], chunk].concat();
-        let forced = (index + 1 == chunks.len()).then_some(input.len());
+        let is_end = index + 1 == chunks.len();
         let mut place = Place { cursor: 0, split };
         loop {
-            let (used, after) = fill(&dress, b"NOW", &input, place, forced, &mut out);
+            let (used, after) = fill(&dress, b"NOW", &input, place, is_end, &mut out);
             all.extend(&out[..used]);
             if used == 0 {
                 assert_eq!(after, place, "nothing is skipped silently");
@@ -83,7 +83,10 @@ fn however_the_bytes_are_cut_the_lines_are_the_same() {
                 chunks.push(chunk);
                 rest = after;
             }
-            assert!(dress(&cut(format), &chunks) == whole, "{format:?}, seed {seed}");
+            assert!(
+                dress(&cut(format), &chunks) == whole,
+                "{format:?}, seed {seed}"
+            );
         }
     }
 }
@@ -109,8 +112,7 @@ fn a_long_line_is_split_as_a_runtime_does_and_its_pieces_say_so() {
     assert_eq!(split, format!("web P| {long}\nweb F| yz\nweb | next\n"));
     let json = one(Format::Json, format!("{long}yz\n").as_bytes());
     let head = r#"{"stream":"stdout","container":"web","log":""#;
-    let expected =
-        format!("{head}{long}\",\"tag\":\"P\"}}\n{head}yz\\n\",\"tag\":\"F\"}}\n");
+    let expected = format!("{head}{long}\",\"tag\":\"P\"}}\n{head}yz\\n\",\"tag\":\"F\"}}\n");
     assert_eq!(json, expected);
 }
 
@@ -148,7 +150,10 @@ fn json_escapes_what_must_be_and_nothing_else() {
 fn merging_nests_objects_and_quotes_everything_else() {
     let head = r#"{"stream":"stdout","container":"web","log":"#;
     let of = |text: &str| one(Format::JsonMerge, format!("{text}\n").as_bytes());
-    assert_eq!(of(r#" {"a":{"b":[1]}} "#), format!("{head}{{\"a\":{{\"b\":[1]}}}}}}\n"));
+    assert_eq!(
+        of(r#" {"a":{"b":[1]}} "#),
+        format!("{head}{{\"a\":{{\"b\":[1]}}}}}}\n")
+    );
     for other in ["[1]", "3", "{\"a\":}", "{\"a\":1}x", "{", "null"] {
         assert!(of(other).starts_with(&format!("{head}\"")), "{other}");
     }

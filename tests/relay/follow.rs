@@ -1,0 +1,89 @@
+//! Log files that others write, across their rotation.
+
+use crate::life::{Folder, Life, begin, expect_count_slowly, until};
+use std::io::BufRead;
+use std::process::Command;
+
+/// A monopod that follows the log in this folder while its command waits for `go`.
+fn following(folder: &Folder, script: &str) -> Life {
+    let log = folder.file("log");
+    let room = folder.path.display().to_string();
+    begin(&["--capture-follow", &log, "--", "sh", "-c", script, &room])
+}
+
+#[test]
+fn a_file_is_followed_from_its_end_and_a_missing_one_from_its_beginning() {
+    let folder = Folder::new();
+    std::fs::write(folder.path.join("log"), "old\nolder\n").expect("a file");
+    let script = "cd $0; echo new >> log; printf unfinished >> log";
+    let (status, out, err) = following(&folder, script).finish();
+    assert!(status.success(), "{err}");
+    assert_eq!(out, "new\nunfinished\n");
+    let empty = Folder::new();
+    let (_, out, _) = following(&empty, "cd $0; echo first > log; echo second >> log").finish();
+    assert_eq!(out, "first\nsecond\n");
+    assert!(empty.path.join("log").exists(), "it is not ours to remove");
+}
+
+#[test]
+fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
+    // The writer opens its log anew only after it has written on to the renamed one, as nginx does.
+    let script = "cd $0; n=0; exec 3>>log
+        for r in $(seq 1 20); do
+            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; mv log log.$r; : > log
+            seq -f %099.0f $((n + 501)) $((n + 1000)) >&3; n=$((n + 1000)); exec 3>>log
+            read -r go < go
+        done";
+    for is_murdered in [false, true] {
+        let folder = Folder::new();
+        std::fs::write(folder.path.join("log"), "").expect("a file");
+        let mut life = following(&folder, script);
+        let go = folder.file("go");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&go)
+                .status()
+                .expect("mkfifo runs")
+                .success()
+        );
+        let murder = is_murdered.then(|| life.murder());
+        // The next rotation comes when this one was read: one at a time is what is promised.
+        let rest = |number| {
+            if number % 1000 == 0 {
+                std::fs::write(&go, "go\n").expect("the command waits for it");
+            }
+        };
+        expect_count_slowly(life.out.take().expect("a pipe"), "", 20_000, rest);
+        if let Some(murder) = murder {
+            murder.stop();
+        }
+        let (status, _, err) = life.finish();
+        assert!(status.success(), "{err}");
+    }
+}
+
+#[test]
+fn a_rotation_by_truncating_goes_on_at_the_beginning() {
+    let folder = Folder::new();
+    let log = folder.path.join("log");
+    std::fs::write(&log, "").expect("a file");
+    let mut life = following(&folder, "read x < $0/go; true");
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut out = life.out.take().expect("a pipe");
+    let mut line = String::new();
+    for round in 0..20 {
+        let text = format!(
+            "round {round} with more or less text {}\n",
+            "x".repeat(200 - 3 * round)
+        );
+        std::fs::write(&log, &text).expect("truncated and written");
+        line.clear();
+        out.read_line(&mut line).expect("text");
+        assert_eq!(line, text);
+    }
+    until("the command waits", || {
+        std::fs::write(folder.path.join("go"), "go\n").ok()
+    });
+    assert!(life.finish().0.success());
+}

@@ -101,7 +101,7 @@ fn run(plan: &Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
     {
         log::warn!("cannot adopt orphans: {}", errno.desc());
     }
-    let relay = Relay::open(&plan.outputs, linux::colours()).map_err(|faults| faults.join("; "))?;
+    let relay = Relay::open(plan, linux::colours()).map_err(|faults| faults.join("; "))?;
     let machine: Box<dyn Machine> = match &plan.conduct {
         Conduct::Pod(_) => return Err("no manifests yet".to_owned()),
         Conduct::Lifecycle(conduct) => Box::new(Pod::new(plan, conduct)),

@@ -211,7 +211,10 @@ fn no_file_is_dead() {
                 "tests/tidy.rs",
             ][..],
         ),
-        ("benches", &["benches/peers/main.rs"][..]),
+        (
+            "benches",
+            &["benches/peers/main.rs", "benches/relay/main.rs"][..],
+        ),
     ] {
         let mut alive = BTreeSet::new();
         let mut to_visit: Vec<PathBuf> = trunks.iter().map(|trunk| root().join(trunk)).collect();

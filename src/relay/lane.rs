@@ -479,16 +479,19 @@ fn stat(fd: RawFd) -> Option<libc::stat> {
     (unsafe { libc::fstat(fd, &raw mut stat) } == 0).then_some(stat)
 }
 
+/// What kind of thing is behind a descriptor: one of the S_IF constants.
+pub fn kind(fd: RawFd) -> Option<libc::mode_t> {
+    stat(fd).map(|stat| stat.st_mode & libc::S_IFMT)
+}
+
 fn is_file(fd: RawFd) -> bool {
-    stat(fd).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG)
+    kind(fd) == Some(libc::S_IFREG)
 }
 
 /// The size of a file; 0 of anything else.
 fn size(fd: RawFd) -> usize {
-    stat(fd).map_or(0, |stat| match stat.st_mode & libc::S_IFMT {
-        libc::S_IFREG => stat.st_size as usize,
-        _ => 0,
-    })
+    let file = stat(fd).filter(|_| is_file(fd));
+    file.map_or(0, |stat| stat.st_size as usize)
 }
 
 fn is_appended_to(fd: RawFd) -> bool {

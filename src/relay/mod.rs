@@ -38,7 +38,7 @@ use self::pipe::Pipe;
 use self::source::{Origin, Source};
 use crate::confine::{self, Jail};
 use crate::descriptors;
-use crate::plan::{Outputs, ProgramId};
+use crate::plan::{Format, Output, Outputs, Plan, ProgramId};
 use crate::time::Time;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -89,8 +89,11 @@ pub enum Heard {
 impl Relay {
     /// Opens what a plan asks for; `None` if nothing is relayed or captured. `colours` tells for 1 and 2 whether a
     /// terminal is behind it that wants colours. All faults at once.
-    pub fn open(outputs: &Outputs, colours: [bool; 2]) -> Result<Option<Relay>, Vec<String>> {
-        let sources = source::open_all(outputs, colours)?;
+    pub fn open(plan: &Plan, colours: [bool; 2]) -> Result<Option<Relay>, Vec<String>> {
+        let is_socket = [1, 2].map(|fd| lane::kind(fd) == Some(libc::S_IFSOCK));
+        let own_uid = nix::unistd::geteuid().as_raw();
+        let outputs = with_others_on_sockets(plan, is_socket.contains(&true), own_uid);
+        let sources = source::open_all(&outputs, colours)?;
         if sources.is_empty() {
             return Ok(None);
         }
@@ -346,3 +349,28 @@ impl Relay {
         jail
     }
 }
+
+/// What the plan asks for, and more where inherited output would be of no use: /dev/stdout cannot be opened if a socket is
+/// behind it (ENXIO), so a program that runs as another uid, and can have no pipe's owner changed in its favour, is
+/// relayed as it is.
+fn with_others_on_sockets(plan: &Plan, is_socket: bool, own_uid: u32) -> Outputs {
+    let mut outputs = plan.outputs.clone();
+    for (place, program) in plan.programs.iter().enumerate() {
+        let is_other = program.identity.uid.is_some_and(|uid| uid != own_uid);
+        if is_socket && is_other && outputs.of(ProgramId(place)).is_none() {
+            log::info!(
+                "a socket is behind standard output or error; what {} writes is relayed, so that it can open them",
+                program.name
+            );
+            outputs.send(
+                ProgramId(place),
+                &program.name,
+                Output::Relayed(Format::Raw),
+            );
+        }
+    }
+    outputs
+}
+
+#[cfg(test)]
+mod tests;

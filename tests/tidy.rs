@@ -42,7 +42,7 @@ const WORDS: [(&str, &[&str], &str); 15] = [
     ),
     (
         "Instant::now",
-        &["linux/clock.rs", "net/", "relay/serve.rs"],
+        &["linux/clock.rs", "net/", "relay/follow.rs"],
         "the core has one clock, and nobody decides by it",
     ),
     (
@@ -474,7 +474,8 @@ fn modules_of(file: &Path) -> Vec<PathBuf> {
     let mut elsewhere = None;
     for line in text.lines().map(str::trim) {
         if let Some(path) = line.strip_prefix("#[path = \"") {
-            elsewhere = path.strip_suffix("\"]").map(|path| folder.join(path));
+            let file = path.strip_suffix("\"]").map(|path| folder.join(path));
+            elsewhere = file.and_then(|file| file.canonicalize().ok());
         }
         let declared = line.strip_prefix("pub ").unwrap_or(line);
         let name = declared

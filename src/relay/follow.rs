@@ -22,7 +22,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An old file that was not written to for so long is left for the new one.
 pub const QUIET: Duration = Duration::from_secs(2);
@@ -35,9 +35,30 @@ pub struct Followed {
     found: Option<(u64, u64, u64)>,
 }
 
+/// In the relay: how the following of a path stands. At first there may be something to read.
+#[derive(Debug)]
+pub struct Following {
+    /// The file in hand.
+    open: Option<File>,
+    /// There may be more to read than was read.
+    pub is_behind: bool,
+    /// A new file waits for the old one to be quiet since this moment.
+    pub rotating_since: Option<Instant>,
+}
+
+impl Default for Following {
+    fn default() -> Following {
+        Following {
+            open: None,
+            is_behind: true,
+            rotating_since: None,
+        }
+    }
+}
+
 /// What a look came to.
 #[derive(Debug)]
-pub enum Look {
+enum Look {
     /// Read this, at this offset.
     Read(RawFd, u64),
     /// Nothing more for now.
@@ -76,9 +97,28 @@ impl Followed {
         }
     }
 
-    /// In the relay: what to do next. `open` is the file in hand, if it is open; `waited` tells that [`QUIET`] has passed
-    /// without a byte since [`Look::Rotating`].
-    pub fn look(&self, words: &SourceWords, open: &mut Option<File>, waited: bool) -> Look {
+    /// In the relay: what to read next, and at which offset; `None` if there is nothing for now.
+    pub fn next(&self, words: &SourceWords, following: &mut Following) -> Option<(RawFd, u64)> {
+        let since = following.rotating_since;
+        let has_waited = since.is_some_and(|since| since.elapsed() >= QUIET);
+        if !following.is_behind && !has_waited {
+            return None;
+        }
+        let look = self.look(words, &mut following.open, has_waited);
+        following.is_behind = matches!(look, Look::Read(..));
+        following.rotating_since = match look {
+            Look::Rotating => since.or_else(|| Some(Instant::now())),
+            Look::Read(..) | Look::AtEnd => None,
+        };
+        match look {
+            Look::Read(file, offset) => Some((file, offset)),
+            Look::AtEnd | Look::Rotating => None,
+        }
+    }
+
+    /// `open` is the file in hand, if it is open; `waited` tells that [`QUIET`] has passed without a byte since
+    /// [`Look::Rotating`].
+    fn look(&self, words: &SourceWords, open: &mut Option<File>, waited: bool) -> Look {
         loop {
             let current = Place::of(words);
             if open.is_none() {

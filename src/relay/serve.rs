@@ -5,16 +5,14 @@
 //! is in the pipes at that moment is the rest; who goes on writing is not waited for. When the core is gone without a word
 //! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
 
-use super::follow::{Look, QUIET};
+use super::follow::{Following, QUIET};
 use super::lane::{Lane, Rest};
 use super::line::Line;
 use super::pages::{Board, Pages};
 use super::pipe::Pipe;
 use super::source::{Origin, Source};
-use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// What the loop works with.
 pub struct Relay<'a> {
@@ -33,16 +31,6 @@ pub struct Relay<'a> {
     followed: Vec<Option<Following>>,
     /// Which source each polled descriptor belongs to.
     of: Vec<usize>,
-}
-
-/// A path that is followed.
-struct Following {
-    /// The file in hand.
-    open: Option<File>,
-    /// There may be more to read than was read.
-    is_behind: bool,
-    /// A new file waits for the old one to be quiet since this moment.
-    rotating_since: Option<Instant>,
 }
 
 impl<'a> Relay<'a> {
@@ -74,7 +62,13 @@ impl<'a> Relay<'a> {
             is_orphan: false,
             closed: vec![false; sources.len()],
             polled: Vec::new(),
-            followed: sources.iter().map(following).collect(),
+            followed: sources
+                .iter()
+                .map(|source| match source.origin {
+                    Origin::Followed(_) => Some(Following::default()),
+                    Origin::Program(_) | Origin::Fifo(_) => None,
+                })
+                .collect(),
             of: Vec::new(),
         }
     }
@@ -252,28 +246,10 @@ impl<'a> Relay<'a> {
         else {
             return;
         };
-        let has_waited = following
-            .rotating_since
-            .is_some_and(|since| since.elapsed() >= QUIET);
-        if !following.is_behind && !has_waited {
-            return;
-        }
         let words = self.pages.source(number);
-        match followed.look(words, &mut following.open, has_waited) {
-            Look::Read(file, offset) => {
-                following.rotating_since = None;
-                following.is_behind = true;
-                self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
-                self.finish(source.lane);
-            }
-            Look::AtEnd => {
-                following.is_behind = false;
-                following.rotating_since = None;
-            }
-            Look::Rotating => {
-                following.is_behind = false;
-                following.rotating_since.get_or_insert_with(Instant::now);
-            }
+        if let Some((file, offset)) = followed.next(words, following) {
+            self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
+            self.finish(source.lane);
         }
     }
 
@@ -302,12 +278,4 @@ impl<'a> Relay<'a> {
     fn board(&self) -> &'a Board {
         self.pages.board()
     }
-}
-
-fn following(source: &Source) -> Option<Following> {
-    matches!(source.origin, Origin::Followed(_)).then_some(Following {
-        open: None,
-        is_behind: true,
-        rotating_since: None,
-    })
 }

@@ -1,6 +1,6 @@
 //! Captured paths: FIFOs that anybody may write.
 
-use crate::life::{Folder, begin, is_root};
+use crate::life::{Folder, MONOPOD, begin, is_root};
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
 use std::process::Command;
@@ -106,4 +106,43 @@ fn another_uid_writes_to_captured_paths_and_opens_its_own_stdout_and_stderr() {
     lines.sort_unstable();
     assert_eq!(lines, ["setpriv | log", "setpriv | out"]);
     assert_eq!(err, "setpriv | err\n");
+}
+
+#[test]
+fn nginx_as_it_comes_writes_to_captured_logs_and_opens_them_again() {
+    let is_here = |program: &str| Command::new(program).arg("-v").output().is_ok();
+    if !is_root() || !is_here("nginx") || !is_here("curl") {
+        return eprintln!("PASSED OVER: it needs root, nginx and curl");
+    }
+    // In namespaces of its own: its logs, its port and its processes are nobody else's; monopod is PID 1.
+    let inside = r#"set -e
+        mount -t tmpfs none /var/log/nginx; mount -t tmpfs none /run; ip link set lo up
+        exec "$0" --grace 5s --output prefix --capture /var/log/nginx/access.log:access \
+            --capture /var/log/nginx/error.log=stderr:error -- sh -c "$1""#;
+    let command = "nginx; curl -s 127.0.0.1/first >&2; nginx -s reopen; sleep 0.3
+        curl -s 127.0.0.1/second >&2; nginx -s quit";
+    let output = Command::new("unshare")
+        .args([
+            "-mnpf",
+            "--mount-proc",
+            "sh",
+            "-c",
+            inside,
+            MONOPOD,
+            command,
+        ])
+        .output()
+        .expect("unshare runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    for path in ["GET /first ", "GET /second "] {
+        let mut lines = out.lines().filter(|line| line.starts_with("access | "));
+        assert!(lines.any(|line| line.contains(path)), "{out}\n{err}");
+    }
+    assert!(
+        err.lines()
+            .any(|line| line.starts_with("error  | ") && line.contains("/first")),
+        "{out}\n{err}"
+    );
+    assert!(output.status.success(), "{err}");
 }

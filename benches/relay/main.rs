@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         true => compare(if has("--quick") {
             (300_000, 3)
         } else {
-            (3_000_000, 15)
+            (1_000_000, 15)
         }),
         false => {
             say("relay: nothing is measured without --bench; use `cargo bench --bench relay`\n")

@@ -267,9 +267,12 @@ impl Relay {
     /// Bytes that were written by programs and did not get out: still under way, and given up because nobody read.
     pub fn undelivered(&self) -> (u64, u64) {
         let held = |pipe: &Pipe| pipe::held(pipe.out.as_raw_fd()) as u64;
-        let numbered = self.sources.iter().enumerate();
-        let waiting = numbered.map(|(number, source)| source.waiting(self.pages.source(number)));
-        let waiting: u64 = waiting.sum();
+        // Not of followed files: looking at one could block, and what is in it is not lost.
+        let is_pipe = |source: &&Source| !matches!(source.origin, Origin::Followed(_));
+        let pipes = self.sources.iter().filter(is_pipe);
+        let waiting: u64 = pipes
+            .map(|source| pipe::held(source.out.as_raw_fd()) as u64)
+            .sum();
         let staged = held(&self.pipes[0]) + held(&self.pipes[2]);
         let lanes = &self.pages.board().lanes;
         let in_hand: usize = lanes.iter().map(Lane::in_hand).sum();

@@ -149,7 +149,7 @@ impl Source {
         self.into.as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// Bytes that were written and not yet taken.
+    /// In a relay: bytes that were written and not yet taken.
     pub fn waiting(&self, words: &SourceWords) -> u64 {
         match &self.origin {
             Origin::Followed(followed) => followed.behind(words),

@@ -24,11 +24,17 @@
 //! size of the file tells how far it came. A device that refuses splice tells nothing: there, one write of less than
 //! 4 KiB may be doubled by a SIGKILL.
 
+mod seen;
+mod send;
+mod take;
+
+pub use seen::{being_taken, in_hand};
+
 use super::format::{self, Dress, Place};
-use super::pages::{Buffers, FRESH_AT, INPUT_BYTES, LaneWords, Pages, SECRET_BYTES, SourceWords};
-use super::pipe::{self, Pipe};
+use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
+use super::pipe::Pipe;
 use super::stamp::Stamp;
-use nix::errno::Errno;
+use super::target::is_appended_to;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,12 +59,6 @@ mod phase {
     /// In the input: the beginning of a line, which goes into the carry.
     pub const STOWING: u64 = 7;
 }
-
-/// Writes up to this long are not torn apart by other writers of a pipe (PIPE_BUF, pipe(7)), and lie in one page.
-const WHOLE_WRITE_BYTES: usize = 4096;
-
-/// So much is worth a shorter way: it is read from the source itself, without `staging`.
-const MUCH_BYTES: usize = 4096;
 
 /// Why a lane came to rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,21 +146,6 @@ impl<'p> Lane<'p> {
         self.enter(phase::TAKING);
     }
 
-    /// Begins a turn for a source that is a file, which can be read as often as need be: `taken` moves only when the
-    /// turn is over. Only for an idle lane.
-    pub fn begin_with_file(&mut self, number: usize, file: Option<(RawFd, u64)>) {
-        set(&self.words.source, number);
-        let source = self.source();
-        let carried = get(&source.carried);
-        set(&self.words.carried, carried);
-        let read = file.map(|(file, offset)| {
-            pipe::read_at(file, &mut self.buffers.input[FRESH_AT..], offset).unwrap_or(0)
-        });
-        let count = read.unwrap_or(0);
-        set(&self.words.taken_after, get(&source.taken) + count);
-        self.begin_dressing(count);
-    }
-
     /// Goes on with the turn until it is over or the reader must read. `from` is the pipe of the turn's source.
     pub fn advance(&mut self, from: RawFd, dress: &Dress) -> Rest {
         loop {
@@ -188,65 +173,6 @@ impl<'p> Lane<'p> {
     /// The number of the turn's source.
     pub fn turn_of(&self) -> usize {
         get(&self.words.source).min(self.pages.sources() - 1)
-    }
-
-    fn take(&mut self, from: RawFd) {
-        // If it holds something already, that is what the last relay took.
-        if pipe::held(self.staging) == 0 {
-            let held = pipe::held(from).min(INPUT_BYTES);
-            if held >= MUCH_BYTES {
-                return self.promise_much(held);
-            }
-            // What fails is a pipe with nothing in it, or one that is no pipe any more; both mean that nothing came.
-            let _ = pipe::splice(from, self.into_staging, INPUT_BYTES);
-        }
-        let staged = pipe::held(self.staging);
-        let source = self.source();
-        set(&self.words.staged, staged);
-        set(&self.words.taken_after, get(&source.taken) + staged);
-        set(&self.words.carried, get(&source.carried));
-        self.enter(phase::READING);
-    }
-
-    /// Puts the secret where a read of so many bytes will end.
-    fn promise_much(&mut self, held: usize) {
-        let source = self.source();
-        let carried = get(&source.carried);
-        set(&self.words.staged, held);
-        set(&self.words.taken_after, get(&source.taken) + held);
-        set(&self.words.carried, carried);
-        let end = FRESH_AT + held;
-        self.buffers.input[end - SECRET_BYTES..end].copy_from_slice(&self.pages.secret());
-        self.enter(phase::READING_MUCH);
-    }
-
-    fn read_much(&mut self, from: RawFd) {
-        let source = self.source();
-        let held = get(&self.words.staged);
-        let room = &mut self.buffers.input[FRESH_AT..FRESH_AT + held];
-        if room.ends_with(&self.pages.secret()) {
-            // They are there and nobody else takes them, so the kernel gives them all in one go.
-            while pipe::read(from, room) == Err(Errno::EINTR) {}
-        }
-        set(&source.taken, get(&self.words.taken_after));
-        self.begin_dressing(held);
-    }
-
-    fn read(&mut self) {
-        let source = self.source();
-        set(&source.taken, get(&self.words.taken_after));
-        let staged = get(&self.words.staged);
-        let fresh = &mut self.buffers.input[FRESH_AT..FRESH_AT + staged];
-        let mut left = pipe::held(self.staging);
-        while left > 0 {
-            match pipe::read(self.staging, &mut fresh[staged - left..]) {
-                Ok(count) if count > 0 => left -= count,
-                Err(Errno::EINTR) => {}
-                // A pipe that holds something cannot fail so; if it does, what is missing is missing.
-                _ => break,
-            }
-        }
-        self.begin_dressing(staged);
     }
 
     /// Puts the carry before the `fresh` bytes, which `taken_after` counts already.
@@ -304,121 +230,6 @@ impl<'p> Lane<'p> {
         is_here.then(|| end.saturating_sub(behind).max(get(&self.words.cursor)))
     }
 
-    /// Fills the way out, which was empty when the phase began, with whole lines in pages.
-    fn write(&mut self) {
-        let output = &self.buffers.output[..get(&self.words.output)];
-        let mut place = get(&self.words.base) + pipe::held(self.way_out);
-        while place < output.len() {
-            let length = whole_lines(&output[place..]);
-            match pipe::write(self.into_way_out, &output[place..place + length]) {
-                Ok(count) => place += count,
-                Err(Errno::EINTR) => {}
-                // Full.
-                Err(_) => break,
-            }
-        }
-        set(&self.words.base_after, place);
-        self.enter(phase::FLUSHING);
-    }
-
-    fn flush(&mut self) -> Rest {
-        let mut left = pipe::held(self.way_out);
-        while left > 0 {
-            match pipe::splice(self.way_out, self.target, left) {
-                Ok(moved) => left -= moved.min(left),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Rest::Stuck,
-                Err(Errno::EINVAL) => {
-                    self.append_instead();
-                    return Rest::Done;
-                }
-                Err(_) => left = self.give_up(),
-            }
-        }
-        let done = get(&self.words.base_after);
-        if done < get(&self.words.output) {
-            set(&self.words.base, done);
-            self.enter(phase::WRITING);
-        } else {
-            self.batch_is_out();
-        }
-        Rest::Done
-    }
-
-    /// The target refuses splice: what is in the way out is in the output as well, and goes from there.
-    fn append_instead(&mut self) {
-        self.appends = true;
-        let out = get(&self.words.base_after) - pipe::held(self.way_out);
-        set(&self.words.base, out);
-        self.begin_appending();
-    }
-
-    fn begin_appending(&mut self) {
-        set(&self.words.size_before, size(self.target));
-        self.is_own_append = true;
-        self.enter(phase::APPENDING);
-    }
-
-    fn append(&mut self) -> Rest {
-        self.empty_way_out();
-        let output = &self.buffers.output[..get(&self.words.output)];
-        // What was written by a relay that was killed before it could say so. Who else appends to that file in those
-        // microseconds is mistaken for it.
-        let unseen = match self.is_own_append {
-            true => 0,
-            false => size(self.target).saturating_sub(get(&self.words.size_before)),
-        };
-        self.is_own_append = true;
-        let place = (get(&self.words.base) + unseen).min(output.len());
-        let most = match is_file(self.target) {
-            true => output.len() - place,
-            false => whole_lines(&output[place..]),
-        };
-        let count = match pipe::write(self.target, &output[place..place + most]) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => 0,
-            Err(Errno::EAGAIN) => return Rest::Stuck,
-            Err(_) => {
-                self.words
-                    .lost
-                    .fetch_add((output.len() - place) as u64, Ordering::AcqRel);
-                output.len() - place
-            }
-        };
-        if place + count == output.len() {
-            self.batch_is_out();
-        } else {
-            // In this order: between the two, a SIGKILL doubles what was written in part, which files hardly do.
-            set(&self.words.size_before, size(self.target));
-            set(&self.words.base, place + count);
-        }
-        Rest::Done
-    }
-
-    fn batch_is_out(&mut self) {
-        set(&self.source().split, get(&self.words.split_after));
-        set(&self.words.cursor, get(&self.words.cursor_after));
-        self.enter(phase::DRESSING);
-    }
-
-    /// Nobody reads any more, or the disk is full. The bytes are counted; what comes later is tried anew.
-    fn give_up(&mut self) -> usize {
-        let lost = self.empty_way_out();
-        self.words.lost.fetch_add(lost as u64, Ordering::AcqRel);
-        0
-    }
-
-    fn empty_way_out(&mut self) -> usize {
-        let (mut emptied, mut bin) = (0, [0; 4096]);
-        while pipe::held(self.way_out) > 0 {
-            match pipe::read(self.way_out, &mut bin) {
-                Ok(count) if count > 0 => emptied += count,
-                _ => break,
-            }
-        }
-        emptied
-    }
-
     fn stow(&mut self) {
         let source = self.source();
         let rest = &self.buffers.input[get(&self.words.cursor)..get(&self.words.input)];
@@ -427,75 +238,4 @@ impl<'p> Lane<'p> {
         set(&source.taken, get(&self.words.taken_after));
         self.enter(phase::IDLE);
     }
-
-    /// In the core: bytes of a source that a relay has moved and not yet counted as taken.
-    pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4]) -> u64 {
-        let words = &pages.board().lanes[lane];
-        let counted = pages.source(source).taken.load(Ordering::Acquire);
-        let uncounted = words
-            .taken_after
-            .load(Ordering::Acquire)
-            .saturating_sub(counted);
-        match words.phase.load(Ordering::Acquire) {
-            phase::TAKING if get(&words.source) == source => {
-                pipe::held(pipes[2 * lane].out.as_raw_fd()) as u64
-            }
-            phase::READING_MUCH if get(&words.source) == source => {
-                let end = FRESH_AT + get(&words.staged);
-                match pages.has_secret_at(lane, end) {
-                    true => 0,
-                    false => uncounted,
-                }
-            }
-            phase::READING if get(&words.source) == source => uncounted,
-            _ => 0,
-        }
-    }
-
-    /// Bytes that this lane has in hand.
-    pub fn in_hand(words: &LaneWords) -> usize {
-        match words.phase.load(Ordering::Acquire) {
-            phase::IDLE | phase::TAKING => 0,
-            _ => get(&words.input).saturating_sub(get(&words.cursor)),
-        }
-    }
-}
-
-/// As many whole lines as one write can take without being torn apart; one at least.
-fn whole_lines(output: &[u8]) -> usize {
-    if output.len() <= WHOLE_WRITE_BYTES {
-        return output.len();
-    }
-    let is_break = |byte: &u8| *byte == b'\n';
-    let last = output[..WHOLE_WRITE_BYTES].iter().rposition(is_break);
-    let end = last.or_else(|| output.iter().position(is_break));
-    end.map_or(output.len(), |end| end + 1)
-}
-
-fn stat(fd: RawFd) -> Option<libc::stat> {
-    // SAFETY: a plain C struct for which all zeroes is a value.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel fills one struct.
-    (unsafe { libc::fstat(fd, &raw mut stat) } == 0).then_some(stat)
-}
-
-/// What kind of thing is behind a descriptor: one of the S_IF constants.
-pub fn kind(fd: RawFd) -> Option<libc::mode_t> {
-    stat(fd).map(|stat| stat.st_mode & libc::S_IFMT)
-}
-
-fn is_file(fd: RawFd) -> bool {
-    kind(fd) == Some(libc::S_IFREG)
-}
-
-/// The size of a file; 0 of anything else.
-fn size(fd: RawFd) -> usize {
-    let file = stat(fd).filter(|_| is_file(fd));
-    file.map_or(0, |stat| stat.st_size as usize)
-}
-
-fn is_appended_to(fd: RawFd) -> bool {
-    // SAFETY: asks about a number.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    flags >= 0 && flags & libc::O_APPEND != 0 && is_file(fd)
 }

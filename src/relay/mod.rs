@@ -29,9 +29,9 @@ mod pipe;
 mod serve;
 mod source;
 mod stamp;
+mod target;
 
 use self::keeper::Keeper;
-use self::lane::Lane;
 use self::line::Line;
 use self::pages::{INPUT_BYTES, OUTPUT_BYTES, Pages};
 use self::pipe::Pipe;
@@ -90,7 +90,7 @@ impl Relay {
     /// Opens what a plan asks for; `None` if nothing is relayed or captured. `colours` tells for 1 and 2 whether a
     /// terminal is behind it that wants colours. All faults at once.
     pub fn open(plan: &Plan, colours: [bool; 2]) -> Result<Option<Relay>, Vec<String>> {
-        let is_socket = [1, 2].map(|fd| lane::kind(fd) == Some(libc::S_IFSOCK));
+        let is_socket = [1, 2].map(|fd| target::kind(fd) == Some(libc::S_IFSOCK));
         let own_uid = nix::unistd::geteuid().as_raw();
         let outputs = with_others_on_sockets(plan, is_socket.contains(&true), own_uid);
         let sources = source::open_all(&outputs, colours)?;
@@ -231,7 +231,7 @@ impl Relay {
     /// Bytes that were ever written to a source, if the relay is not just moving some of them.
     fn written_to(&self, number: usize) -> u64 {
         let source = &self.sources[number];
-        let moving = Lane::being_taken(&self.pages, source.lane, number, &self.pipes);
+        let moving = lane::being_taken(&self.pages, source.lane, number, &self.pipes);
         let held = pipe::held(source.out.as_raw_fd()) as u64;
         let taken = self.pages.source(number).taken.load(Ordering::Acquire);
         moving + held + taken
@@ -275,9 +275,11 @@ impl Relay {
             .sum();
         let staged = held(&self.pipes[0]) + held(&self.pipes[2]);
         let lanes = &self.pages.board().lanes;
-        let in_hand: usize = lanes.iter().map(Lane::in_hand).sum();
+        let in_hand = |lane: usize| {
+            lane::in_hand(&lanes[lane], held(&self.pipes[2 * lane + 1]) as usize) as u64
+        };
         let lost = lanes.iter().map(|lane| lane.lost.load(Ordering::Acquire));
-        (waiting + staged.max(in_hand as u64), lost.sum())
+        (waiting + staged + in_hand(0) + in_hand(1), lost.sum())
     }
 
     /// Takes away the FIFOs that were made.

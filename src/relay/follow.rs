@@ -6,6 +6,7 @@
 //!
 //! - Renamed and made anew: the old file is read until nobody has it open for writing (a lease tells, fcntl(2)); where
 //!   that cannot be asked, until it was quiet for [`QUIET`]. Only then the new one is begun, at its beginning.
+//! - Renamed and made anew twice before it was looked at: the file between is missed.
 //! - Copied and truncated: reading goes on at the beginning. What was written but not read when it was truncated is in
 //!   the copy and nowhere else; the relay reads at once when something is written, so that is little, unless whoever
 //!   reads *its* output is slow.

@@ -30,9 +30,8 @@ fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
     // The writer opens its log anew only after it has written on to the renamed one, as nginx does.
     let script = "cd $0; n=0; exec 3>>log
         for r in $(seq 1 20); do
-            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; mv log log.$r; : > log
+            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; read -r go < go; mv log log.$r; : > log
             seq -f %099.0f $((n + 501)) $((n + 1000)) >&3; n=$((n + 1000)); exec 3>>log
-            read -r go < go
         done";
     for is_murdered in [false, true] {
         let folder = Folder::new();
@@ -47,9 +46,9 @@ fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
                 .success()
         );
         let murder = is_murdered.then(|| life.murder());
-        // The next rotation comes when this one was read: one at a time is what is promised.
+        // The next rotation comes when the new file is being read: one at a time is what is promised.
         let rest = |number| {
-            if number % 1000 == 0 {
+            if number % 1000 == 500 {
                 std::fs::write(&go, "go\n").expect("the command waits for it");
             }
         };
@@ -67,9 +66,9 @@ fn a_rotation_by_truncating_goes_on_at_the_beginning() {
     let folder = Folder::new();
     let log = folder.path.join("log");
     std::fs::write(&log, "").expect("a file");
-    let mut life = following(&folder, "read x < $0/go; true");
     let made = Command::new("mkfifo").arg(folder.file("go")).status();
     assert!(made.expect("mkfifo runs").success());
+    let mut life = following(&folder, "read x < $0/go; true");
     let mut out = life.out.take().expect("a pipe");
     let mut line = String::new();
     for round in 0..20 {

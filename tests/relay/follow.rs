@@ -1,6 +1,6 @@
 //! Log files that others write, across their rotation.
 
-use crate::life::{Folder, Life, begin, expect_count_slowly, until};
+use crate::life::{Folder, Life, begin, expect_count_slowly, relay_of, until};
 use std::io::BufRead;
 use std::process::Command;
 
@@ -30,26 +30,19 @@ fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
     // The writer opens its log anew only after it has written on to the renamed one, as nginx does.
     let script = "cd $0; n=0; exec 3>>log
         for r in $(seq 1 20); do
-            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; read -r go < go; mv log log.$r; : > log
+            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; until [ -e go.$r ]; do sleep 0.01; done; mv log log.$r; : > log
             seq -f %099.0f $((n + 501)) $((n + 1000)) >&3; n=$((n + 1000)); exec 3>>log
         done";
     for is_murdered in [false, true] {
         let folder = Folder::new();
         std::fs::write(folder.path.join("log"), "").expect("a file");
         let mut life = following(&folder, script);
-        let go = folder.file("go");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&go)
-                .status()
-                .expect("mkfifo runs")
-                .success()
-        );
         let murder = is_murdered.then(|| life.murder());
         // The next rotation comes when the new file is being read: one at a time is what is promised.
         let rest = |number| {
             if number % 1000 == 500 {
-                std::fs::write(&go, "go\n").expect("the command waits for it");
+                let go = folder.file(&format!("go.{}", number / 1000 + 1));
+                std::fs::write(go, "").expect("the command waits for it");
             }
         };
         expect_count_slowly(life.out.take().expect("a pipe"), "", 20_000, rest);
@@ -69,6 +62,8 @@ fn a_rotation_by_truncating_goes_on_at_the_beginning() {
     let made = Command::new("mkfifo").arg(folder.file("go")).status();
     assert!(made.expect("mkfifo runs").success());
     let mut life = following(&folder, "read x < $0/go; true");
+    // Or what is written would be what was there at its start.
+    until("there is a relay", || relay_of(life.pid()));
     let mut out = life.out.take().expect("a pipe");
     let mut line = String::new();
     for round in 0..20 {

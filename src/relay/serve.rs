@@ -178,8 +178,10 @@ impl<'a> Relay<'a> {
                 let words = self.pages.source(number);
                 let waiting = self.sources[number].waiting(words);
                 let target = words.taken.load(Ordering::Acquire) + waiting;
-                // What has no end by then, ends there.
-                words.marks.write_own(target);
+                // What has no end by then, ends there; but not before writers that nobody has stopped.
+                if !self.is_orphan {
+                    words.marks.write_own(target);
+                }
                 target
             })
             .collect();

@@ -8,7 +8,9 @@ use super::gather::Gathered;
 use super::native::{self, Refusal, Understood};
 use super::{LogSettings, Surroundings, probe_flag, values};
 use crate::manifest::{self, Around};
-use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
+use crate::plan::{
+    Conduct, Container, ContainerId, Environment, ExitCode, Outputs, Plan, Pod, Role,
+};
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -83,6 +85,7 @@ pub(super) fn understand(
         plan: Plan {
             programs: understood.programs,
             checks: understood.checks,
+            outputs: Outputs::default(),
             conduct: Conduct::Pod(understood.pod),
             health,
             serving,

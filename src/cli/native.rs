@@ -215,7 +215,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let mut checks = Vec::new();
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
-    let outputs = outputs::read(said, &programs, main);
+    let outputs = outputs::wishes(said).for_command(&programs, main);
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);

@@ -1,44 +1,118 @@
-//! The flags about output: how it goes, whether lines carry the time, what is captured.
+//! The flags about output: how it goes, whether lines carry the time, what is captured. For a command alone, and for the
+//! containers of a manifest, whose annotations speak where no flag does.
 
 use super::flags;
 use super::gather::Gathered;
 use super::values;
-use crate::plan::{Capture, Output, Outputs, Program, ProgramId, Stream};
+use crate::manifest;
+use crate::plan::{Capture, Output, Outputs, Pod, Program, ProgramId, Role, Stream};
+use crate::spelling;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-/// What the flags say of the programs of the one-command form; `main` is the command's, in whose name captured lines go
-/// out unless another is given.
-pub(super) fn read(said: &mut Gathered, programs: &[Program], main: ProgramId) -> Outputs {
-    let elsewhere = said.last(&flags::OUTPUT, output).unwrap_or_default();
-    let mut outputs = Outputs {
-        elsewhere,
-        time: said.last(&flags::OUTPUT_TIME, yes_or_no),
-        ..Outputs::default()
-    };
-    let names: Vec<String> = programs
-        .iter()
-        .map(|program| values::program_name(&program.argv))
-        .collect();
-    for (place, name) in names.iter().enumerate() {
-        if !programs[place].kept_output {
-            outputs.send(ProgramId(place), name, elsewhere);
-        }
-    }
+/// What the flags say, read for their form.
+pub(super) struct Wishes {
+    output: Option<Output>,
+    time: Option<bool>,
+    captures: Vec<Capture>,
+}
+
+/// Reads the flags.
+pub(super) fn wishes(said: &mut Gathered) -> Wishes {
     let mut captures = said.every(&flags::CAPTURE, |value| capture(value, false));
     captures.extend(said.every(&flags::CAPTURE_FOLLOW, |value| capture(value, true)));
-    for capture in &mut captures {
-        capture
-            .container
-            .get_or_insert_with(|| names[main.0].clone());
+    Wishes {
+        output: said.last(&flags::OUTPUT, output),
+        time: said.last(&flags::OUTPUT_TIME, yes_or_no),
+        captures,
     }
-    outputs.captures = captures;
-    outputs
+}
+
+impl Wishes {
+    /// For a command alone and what is run for it. There, the name behind a captured path may be any; without one, lines go
+    /// out in the name of `main`, the command.
+    pub fn for_command(self, programs: &[Program], main: ProgramId) -> Outputs {
+        let elsewhere = self.output.unwrap_or_default();
+        let mut outputs = Outputs {
+            elsewhere,
+            time: self.time,
+            captures: self.captures,
+            ..Outputs::default()
+        };
+        let name = |program: &Program| values::program_name(&program.argv);
+        for (place, program) in programs.iter().enumerate() {
+            if !program.kept_output {
+                outputs.send(ProgramId(place), &name(program), elsewhere);
+            }
+        }
+        let command = name(&programs[main.0]);
+        for capture in &mut outputs.captures {
+            capture.container.get_or_insert_with(|| command.clone());
+        }
+        outputs
+    }
+
+    /// For the containers of a manifest: as the flag says, or else as its annotations do. Captured lines go out in the name
+    /// of the one main container, if there is only one. The faults are those that only the manifest shows.
+    pub fn for_pod(self, pod: &Pod, said: &manifest::Outputs) -> Result<Outputs, Vec<String>> {
+        let mut outputs = Outputs {
+            elsewhere: self.output.or(said.all).unwrap_or_default(),
+            time: self.time,
+            captures: self.captures,
+            ..Outputs::default()
+        };
+        for container in &pod.containers {
+            let output = self.output.or_else(|| said.of(&container.name));
+            outputs.send(
+                container.program,
+                &container.name,
+                output.unwrap_or_default(),
+            );
+        }
+        let mut mains = pod.containers.iter().filter(|c| c.role == Role::Main);
+        let only = mains.next().filter(|_| mains.next().is_none());
+        let mut faults = Vec::new();
+        for capture in &mut outputs.captures {
+            match &capture.container {
+                Some(name) => faults.extend(unknown(name, capture, pod)),
+                None => capture.container = only.map(|container| container.name.clone()),
+            }
+        }
+        match faults.is_empty() {
+            true => Ok(outputs),
+            false => Err(faults),
+        }
+    }
+}
+
+fn unknown(name: &str, capture: &Capture, pod: &Pod) -> Option<String> {
+    let names = pod.containers.iter().map(|c| c.name.as_str());
+    if names.clone().any(|known| known == name) {
+        return None;
+    }
+    let advice = match spelling::nearest(name, names.clone()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there is {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    let flag = if capture.follow {
+        flags::CAPTURE_FOLLOW.name
+    } else {
+        flags::CAPTURE.name
+    };
+    let path = values::quoted(capture.path.as_os_str());
+    Some(format!(
+        "--{flag}: no container is named {name:?}, for which {path} is to be captured; {advice}"
+    ))
 }
 
 fn output(value: &OsStr) -> Result<Output, String> {
-    Output::parse(&value.to_string_lossy())
+    Output::parse(&value.to_string_lossy()).map_err(|advice| {
+        format!(
+            "{} is no way for output to go; {advice}",
+            values::quoted(value)
+        )
+    })
 }
 
 fn yes_or_no(value: &OsStr) -> Result<bool, String> {

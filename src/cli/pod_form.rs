@@ -6,7 +6,7 @@
 use super::flags;
 use super::gather::Gathered;
 use super::native::{self, Refusal, Understood};
-use super::{LogSettings, Surroundings, probe_flag, values};
+use super::{LogSettings, Surroundings, outputs, probe_flag, values};
 use crate::manifest::{self, Around};
 use crate::plan::{
     Conduct, Container, ContainerId, Environment, ExitCode, Outputs, Plan, Pod, Role,
@@ -44,6 +44,7 @@ pub(super) fn understand(
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
     let health = said.last(&flags::HEALTH, values::address);
     let serving = native::serving(&mut said, true);
+    let output = outputs::wishes(&mut said);
     // Looked at for their form only; what they override is not known yet.
     let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
     native::stop_times(&mut said, std::time::Duration::MAX);
@@ -78,6 +79,12 @@ pub(super) fn understand(
             Err(fault) => said.faults.push(fault),
         }
     }
+    let outputs = output
+        .for_pod(pod, &understood.outputs)
+        .unwrap_or_else(|faults| {
+            said.faults.extend(faults);
+            Outputs::default()
+        });
     if !said.faults.is_empty() {
         return Err(Refusal::usage(said.faults));
     }
@@ -85,7 +92,7 @@ pub(super) fn understand(
         plan: Plan {
             programs: understood.programs,
             checks: understood.checks,
-            outputs: Outputs::default(),
+            outputs,
             conduct: Conduct::Pod(understood.pod),
             health,
             serving,

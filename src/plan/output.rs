@@ -4,6 +4,7 @@
 //! not named here inherits monopod's own standard output and error, and no byte of it passes through monopod.
 
 use super::ProgramId;
+use crate::spelling;
 use std::path::PathBuf;
 
 /// The longest line that is relayed in one piece, in bytes without its line break. Container runtimes split what is
@@ -21,17 +22,32 @@ pub enum Output {
 }
 
 impl Output {
-    /// Reads `inherit`, `prefix`, `json` or `json-merge`. The error names what it knows.
+    /// What people write, with what it stands for.
+    const WORDS: [(&str, Output); 4] = [
+        ("inherit", Output::Inherited),
+        ("prefix", Output::Relayed(Format::Prefix)),
+        ("json", Output::Relayed(Format::Json)),
+        ("json-merge", Output::Relayed(Format::JsonMerge)),
+    ];
+
+    /// Reads `inherit`, `prefix`, `json` or `json-merge`. The error says what to write instead.
     pub fn parse(text: &str) -> Result<Output, String> {
-        match text {
-            "inherit" => Ok(Output::Inherited),
-            "prefix" => Ok(Output::Relayed(Format::Prefix)),
-            "json" => Ok(Output::Relayed(Format::Json)),
-            "json-merge" => Ok(Output::Relayed(Format::JsonMerge)),
-            _ => Err(format!(
-                "{text:?} is no way for output to go; write inherit, prefix, json or json-merge"
-            )),
+        let mut words = Output::WORDS.iter();
+        if let Some((_, output)) = words.find(|(word, _)| *word == text) {
+            return Ok(*output);
         }
+        match spelling::nearest(text, Output::WORDS.iter().map(|(word, _)| *word)) {
+            Some(meant) => Err(format!("did you mean {meant}?")),
+            None => Err("write inherit, prefix, json or json-merge".to_owned()),
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        let mut words = Output::WORDS.iter();
+        words
+            .find(|(_, output)| *output == self)
+            .map_or("raw", |(word, _)| word)
     }
 }
 
@@ -146,8 +162,9 @@ mod tests {
             Output::parse("json-merge"),
             Ok(Output::Relayed(Format::JsonMerge))
         );
-        let fault = Output::parse("Json").expect_err("case counts");
-        assert!(fault.contains("\"Json\"") && fault.contains("prefix"));
+        assert_eq!(Output::parse("Json"), Err("did you mean json?".to_owned()));
+        assert!(Output::parse("loud").is_err_and(|advice| advice.contains("prefix")));
+        assert_eq!(Output::Relayed(Format::JsonMerge).word(), "json-merge");
     }
 
     #[test]

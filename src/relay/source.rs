@@ -87,7 +87,7 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
         _ => DEFAULT_PIPE_BYTES,
     };
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
-    for (program, relayed) in &outputs.relayed {
+    'programs: for (program, relayed) in &outputs.relayed {
         for stream in Stream::BOTH {
             match Source::pipe(bytes) {
                 Ok((out, into)) => sources.push(Source {
@@ -97,11 +97,11 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
                     lane: lane_of(stream),
                     dress: dress(Some(&relayed.container), relayed.format, stream),
                 }),
-                Err(errno) => faults.push(format!(
-                    "cannot make a pipe for the output of {}: {}",
-                    relayed.container,
-                    errno.desc()
-                )),
+                Err(errno) => {
+                    faults.push(no_pipe(&relayed.container, errno));
+                    // The others would be refused for the same reason.
+                    break 'programs;
+                }
             }
         }
     }
@@ -126,6 +126,19 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
         true => Ok(sources),
         false => Err(faults),
     }
+}
+
+fn no_pipe(container: &str, errno: Errno) -> String {
+    let advice = match errno {
+        Errno::EMFILE => {
+            "; each container whose output is relayed needs four descriptors, raise the limit (ulimit -n)"
+        }
+        _ => "",
+    };
+    format!(
+        "cannot make a pipe for the output of {container}: {}{advice}",
+        errno.desc()
+    )
 }
 
 fn lane_of(stream: Stream) -> usize {

@@ -12,4 +12,5 @@ mod follow;
 mod killed;
 mod life;
 mod paths;
+mod pods;
 mod volume;

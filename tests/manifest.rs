@@ -215,7 +215,10 @@ fn standard_input_is_the_one_commands_and_of_several_the_one_that_asks_for_it() 
             true => format!("{name} | {name} read {said}"),
             false => format!("{name} read {said}"),
         };
-        let alone = led(&[how, "--init", "sh -c cat", "--", "sh", "-c", reads, "sh"], "");
+        let alone = led(
+            &[how, "--init", "sh -c cat", "--", "sh", "-c", reads, "sh"],
+            "",
+        );
         assert_eq!(alone, line("sh", "for one"), "its init step reads nothing");
         let of_several = led(&[how], &pod(&[a.clone(), b.clone()]));
         assert_eq!(of_several, [line("a", ""), line("b", "")].join(", "));

@@ -27,7 +27,7 @@ use crate::descriptors;
 use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
-use crate::plan::{CheckId, ExitCode, Plan};
+use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
 use crate::relay::{Heard, Relay};
 use crate::time::Time;
 use nix::errno::Errno;
@@ -50,6 +50,8 @@ pub struct Core<'a> {
     pub(super) relay: Option<Relay>,
     /// Set once the machine has left and output is still on its way.
     pub(super) leaving: Leaving,
+    /// Containers that failed without a word in their file, and whose output was not read to its end yet.
+    unsaid: Vec<(ContainerId, ProgramId)>,
     terminal: Terminal,
     pub(super) clock: Clock,
     listener: Option<OwnedFd>,
@@ -109,6 +111,7 @@ impl<'a> Core<'a> {
             limits,
             relay,
             leaving: Leaving::default(),
+            unsaid: Vec::new(),
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
@@ -249,17 +252,28 @@ impl<'a> Core<'a> {
             return;
         };
         let program = ended.program;
-        if let Some(relay) = &self.relay {
+        if let Some(relay) = &mut self.relay {
             relay.program_ended(program);
         }
         if let Some(kept) = ended.kept.take() {
             self.said.hear_output(program, *kept, ending);
         }
-        if let Some((container, path)) = self.owners.termination_message(program, self.plan) {
-            let message = last_words::read(path).unwrap_or_else(|error| {
-                log::debug!("no termination message from {}: {error}", path.display());
+        if let Some((container, its)) = self.owners.termination_message(program, self.plan) {
+            let mut message = last_words::read(&its.path).unwrap_or_else(|error| {
+                log::debug!(
+                    "no termination message from {}: {error}",
+                    its.path.display()
+                );
                 None
             });
+            self.unsaid.retain(|(of, _)| *of != container);
+            if let (None, Some(relay), true) =
+                (&message, &self.relay, its.or_output && !ending.is_success())
+            {
+                message = relay.last_words(program);
+                self.unsaid
+                    .extend(message.is_none().then_some((container, program)));
+            }
             if let Some(reception) = &mut self.reception {
                 reception.last_words(container, message.as_deref());
             }
@@ -347,6 +361,16 @@ impl<'a> Core<'a> {
                 .extend(Some(pid).filter(|pid| !net::collect(*pid)));
             self.dying_rest = FIRST_DYING_REST;
         }
+        let (said, reception) = (&mut self.said, &mut self.reception);
+        self.unsaid.retain(|(container, program)| {
+            let words = relay.last_words(*program);
+            if let Some(reception) = reception {
+                reception.late_last_words(*container, words.as_deref());
+            }
+            let is_missing = words.is_none();
+            said.hear_message(*container, words);
+            is_missing
+        });
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {

@@ -49,10 +49,10 @@ impl Core<'_> {
 
     fn start(&mut self, run: RunId, program: ProgramId) -> Option<Fact> {
         let its = self.plan.program(program);
-        if let Some((_, path)) = self.owners.termination_message(program, self.plan)
-            && let Err(error) = last_words::prepare(path)
+        if let Some((_, message)) = self.owners.termination_message(program, self.plan)
+            && let Err(error) = last_words::prepare(&message.path)
         {
-            let path = path.display();
+            let path = message.path.display();
             log::debug!("no termination message can be left in {path}: {error}");
         }
         let marked = its.placement == Placement::Alone;

@@ -177,6 +177,9 @@ impl<'p> Lane<'p> {
 
     /// Puts the carry before the `fresh` bytes, which `taken_after` counts already.
     fn begin_dressing(&mut self, fresh: usize) {
+        let came = &self.buffers.input[FRESH_AT..FRESH_AT + fresh];
+        let taken = self.words.taken_after.load(Ordering::Acquire);
+        self.pages.remember(get(&self.words.source), taken, came);
         let begin = FRESH_AT - get(&self.words.carried).min(FRESH_AT);
         let carry = &mut self.buffers.input[begin..FRESH_AT];
         self.pages.read_carry(get(&self.words.source), carry);

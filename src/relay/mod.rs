@@ -2,7 +2,7 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | this one, `source`, `fifo`, `keeper` | make pipes, fork relays, count; never read or write output, never block |
+//! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `last_words` | make pipes, fork relays, count; never read or write output, never block |
 //! | a relay | `serve`, `lane`, `format`, `json`, `stamp` | block in a write where the target is no pipe; die at any moment |
 //! | both | `pages`, `pipe`, `line` | |
 //!
@@ -23,6 +23,7 @@ mod format;
 mod json;
 mod keeper;
 mod lane;
+mod last_words;
 mod line;
 mod pages;
 mod pipe;
@@ -32,6 +33,7 @@ mod stamp;
 mod target;
 
 use self::keeper::Keeper;
+use self::last_words::Instance;
 use self::line::Line;
 use self::pages::{INPUT_BYTES, OUTPUT_BYTES, Pages};
 use self::pipe::Pipe;
@@ -64,6 +66,8 @@ pub struct Relay {
     pipes: [Pipe; 4],
     keeper: Keeper,
     process: Option<Process>,
+    /// Programs whose last words are wanted.
+    instances: Vec<Instance>,
     /// What had been taken from all sources when the last relay was lost.
     taken_before: u64,
     has_drained: bool,
@@ -112,17 +116,20 @@ impl Relay {
             pipe(INPUT_BYTES)?,
             pipe(OUTPUT_BYTES)?,
         ];
-        Ok(Some(Relay {
+        let mut relay = Relay {
             pages,
             sources,
             pipes,
             keeper: Keeper::default(),
             process: None,
+            instances: Vec::new(),
             taken_before: 0,
             has_drained: false,
             has_been_refused: false,
             is_death_expected: false,
-        }))
+        };
+        relay.want_last_words(plan);
+        Ok(Some(relay))
     }
 
     /// The descriptors that a program is to have as 1 and 2, if it is relayed.
@@ -195,7 +202,7 @@ impl Relay {
             return Heard::Nothing;
         };
         let (spoke, lives) = process.line.hear();
-        self.has_drained |= spoke;
+        self.has_drained |= spoke && self.pages.board().drained.load(Ordering::Acquire) == 1;
         if lives {
             return Heard::Nothing;
         }
@@ -213,8 +220,9 @@ impl Relay {
     }
 
     /// A program has ended: its last line is complete, whatever comes after it in its pipes.
-    pub fn program_ended(&self, program: ProgramId) {
-        for (number, _) in self.sources_of(program) {
+    pub fn program_ended(&mut self, program: ProgramId) {
+        let mut ends = [0; 2];
+        for (number, source) in self.sources_of(program) {
             let words = self.pages.source(number);
             let mut written = self.written_to(number);
             for _ in 0..MOST_LOOKS {
@@ -224,7 +232,9 @@ impl Relay {
                 }
             }
             words.marks.write(written);
+            ends[source.lane] = written;
         }
+        self.instance_ended(program, ends);
         self.wake();
     }
 

@@ -6,6 +6,10 @@
 //!
 //! Only a relay writes here, but for what the core writes: where programs ended, and that it is time to come to an end. The core believes nothing that it reads here; it shows numbers to people.
 
+mod tail;
+
+pub use tail::{TAIL_BYTES, TailWords};
+
 use nix::errno::Errno;
 use std::mem::size_of;
 use std::ptr::NonNull;
@@ -60,6 +64,8 @@ pub struct SourceWords {
     /// For a followed path: which of the two is the file in hand. The other is where the next one is written down.
     pub slot: AtomicU64,
     pub files: [FileWords; 2],
+    /// Of what passes, and how far it is remembered, see `tail`.
+    pub tail: TailWords,
 }
 
 /// Places at which a line ends whether or not there is a line break: so many bytes had been taken from the source when
@@ -134,6 +140,8 @@ pub struct FileWords {
 pub struct Board {
     /// 1 once the core wants to leave. Written by the core.
     pub drain: AtomicU64,
+    /// 1 once what was there by then is out.
+    pub drained: AtomicU64,
     /// The two lanes: standard output, standard error.
     pub lanes: [LaneWords; 2],
     /// Sixteen bytes that no writer can guess, see `lane`.
@@ -187,6 +195,10 @@ impl Pages {
     }
 
     fn length(sources: usize) -> usize {
+        Pages::tails_at(sources) + sources.div_ceil(2) * TAIL_BYTES
+    }
+
+    fn tails_at(sources: usize) -> usize {
         Pages::words_length(sources) + 2 * BUFFERS_BYTES + sources * up_to_a_page(CARRY_BYTES)
     }
 

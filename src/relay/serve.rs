@@ -89,6 +89,7 @@ impl<'a> Relay<'a> {
                     return;
                 }
                 if !self.has_told {
+                    self.board().drained.store(1, Ordering::Release);
                     self.line.say();
                     self.has_told = true;
                 }
@@ -273,8 +274,15 @@ impl<'a> Relay<'a> {
     }
 
     fn finish(&mut self, lane: usize) -> Rest {
-        let source = &self.sources[self.lanes[lane].turn_of()];
-        self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress)
+        let number = self.lanes[lane].turn_of();
+        let (source, words) = (&self.sources[number], self.pages.source(number));
+        let mark = words.marks.next();
+        let rest = self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress);
+        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.next() != mark {
+            // The core waits for what the program said in the end.
+            self.line.say();
+        }
+        rest
     }
 
     fn board(&self) -> &'a Board {

@@ -1,6 +1,6 @@
 //! Pods: the lines of each container under its name, up to its end and the pod's; and as whichever uid it runs.
 
-use crate::life::{Folder, MONOPOD, begin, is_root};
+use crate::life::{Folder, MONOPOD, begin, is_root, until};
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
@@ -254,4 +254,90 @@ fn where_there_is_no_room_for_pipes_nothing_is_started_and_one_line_says_so() {
     );
     assert_eq!(err.matches("cannot make a pipe").count(), 1, "{err}");
     assert!(err.contains("ulimit -n"), "{err}");
+}
+
+/// The status of a container of a running pod, under `state` or `lastState`: how it ended, if it has.
+fn terminated(socket: &str, container: &str, state: &str) -> Option<serde_json::Value> {
+    let mut status = Command::new(MONOPOD);
+    status.args(["status", "-o", "json", "--control", socket]);
+    let output = status.output().expect("monopod runs");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    let statuses = document["status"]["containerStatuses"].as_array()?;
+    let its = statuses.iter().find(|its| its["name"] == container)?;
+    its[state].get("terminated").cloned()
+}
+
+#[test]
+fn s123_s124_the_end_of_its_output_stands_in_for_the_message_of_a_container_that_failed() {
+    let folder = Folder::new();
+    let socket = folder.file("control");
+    let fallible = |name: &str, script: &str| {
+        let path = folder.file(&format!("{name}.message"));
+        let fields = format!(
+            "terminationMessagePath: {path}, terminationMessagePolicy: FallbackToLogsOnError, "
+        );
+        container(name, &fields, script)
+    };
+    let word = folder.file("worded.message");
+    let path = manifest(
+        &folder,
+        "",
+        &[
+            fallible("failed", "seq 1 100; echo why >&2; exit 3"),
+            fallible("long", "seq -f %0199.0f 1 50; exit 3"),
+            fallible(
+                "worded",
+                &format!("echo noise; echo words > {word}; exit 3"),
+            ),
+            fallible("well", "echo all is well"),
+            container("other", "", "exec sleep 60"),
+        ],
+    );
+    let words = ["--control", &socket, "--output=prefix", "-f", &path];
+    // Its reader does nothing for now: what is read of so little does not depend on him.
+    let life = begin(&words);
+    let message = |name: &str| {
+        until(&format!("the message of {name}"), || {
+            let message = terminated(&socket, name, "state")?["message"]
+                .as_str()?
+                .to_owned();
+            Some(message)
+        })
+    };
+    let said = message("failed");
+    assert_eq!(said.lines().count(), 80, "{said}");
+    assert!(
+        said.contains("99\n100\n") && said.contains("why\n"),
+        "{said}"
+    );
+    assert!(!said.lines().any(|line| line == "5"), "{said}");
+    let said = message("long");
+    assert_eq!(said.len(), 2048);
+    assert!(said.ends_with("50\n"), "{said}");
+    assert_eq!(message("worded"), "words\n");
+    let well = until("it is over", || terminated(&socket, "well", "state"));
+    assert_eq!((&well["exitCode"], well.get("message")), (&0.into(), None));
+    life.signal(libc::SIGTERM);
+    life.finish();
+}
+
+#[test]
+fn s126_the_words_of_the_instance_before_are_not_those_of_the_next() {
+    let folder = Folder::new();
+    let socket = folder.file("control");
+    let (path, been) = (folder.file("message"), folder.file("been"));
+    let fields = format!(
+        "terminationMessagePath: {path}, terminationMessagePolicy: FallbackToLogsOnError, restartPolicy: Always, "
+    );
+    let script =
+        format!("test -e {been} && {{ echo second; exit 2; }}; : > {been}; echo first; exit 1");
+    let path = manifest(&folder, "", &[container("again", &fields, &script)]);
+    let mut life = begin(&["--control", &socket, "--output=json", "-f", &path]);
+    let second = until("the second failure", || {
+        let last = terminated(&socket, "again", "lastState")?;
+        (last["exitCode"] == 2 && last.get("message").is_some()).then(|| last["message"].clone())
+    });
+    assert_eq!(second, "second\n");
+    life.signal(libc::SIGTERM);
+    life.end();
 }

@@ -88,6 +88,7 @@ pub(super) fn understand(
     if !said.faults.is_empty() {
         return Err(Refusal::usage(said.faults));
     }
+    understood.warnings.extend(unheard(pod, &outputs));
     Ok(Understood {
         plan: Plan {
             programs: understood.programs,
@@ -104,6 +105,22 @@ pub(super) fn understand(
         log,
         warnings: understood.warnings,
         pod: understood.name,
+    })
+}
+
+/// Containers whose output is to stand in for their message, and does not come by here.
+fn unheard(pod: &Pod, outputs: &Outputs) -> Option<String> {
+    let is_unheard = |it: &&Container| {
+        let message = it.termination_message.as_ref();
+        message.is_some_and(|message| message.or_output) && outputs.of(it.program).is_none()
+    };
+    let names = pod.containers.iter().filter(is_unheard);
+    let names: Vec<&str> = names.map(|container| container.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "terminationMessagePolicy FallbackToLogsOnError of {} means nothing while output is not relayed (--output)",
+            names.join(", ")
+        )
     })
 }
 

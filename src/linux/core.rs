@@ -259,12 +259,11 @@ impl<'a> Core<'a> {
             self.said.hear_output(program, *kept, ending);
         }
         if let Some((container, its)) = self.owners.termination_message(program, self.plan) {
-            let mut message = last_words::read(&its.path).unwrap_or_else(|error| {
-                log::debug!(
-                    "no termination message from {}: {error}",
-                    its.path.display()
-                );
-                None
+            let mut message = its.path.as_deref().and_then(|path| {
+                last_words::read(path).unwrap_or_else(|error| {
+                    log::debug!("no termination message from {}: {error}", path.display());
+                    None
+                })
             });
             self.unsaid.retain(|(of, _)| *of != container);
             if let (None, Some(relay), true) =

@@ -50,9 +50,10 @@ impl Core<'_> {
     fn start(&mut self, run: RunId, program: ProgramId) -> Option<Fact> {
         let its = self.plan.program(program);
         if let Some((_, message)) = self.owners.termination_message(program, self.plan)
-            && let Err(error) = last_words::prepare(&message.path)
+            && let Some(path) = &message.path
+            && let Err(error) = last_words::prepare(path)
         {
-            let path = message.path.display();
+            let path = path.display();
             log::debug!("no termination message can be left in {path}: {error}");
         }
         let marked = its.placement == Placement::Alone;

@@ -229,7 +229,10 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         put(&mut fields, "stopSignal", signal.to_string());
     }
     if let Some(message) = &container.termination_message {
-        put(&mut fields, "lastWords", message.path.display().to_string());
+        let path = message.path.iter().map(|path| path.display().to_string());
+        let output = message.or_output.then(|| "output".to_owned());
+        let words: Vec<String> = path.chain(output).collect();
+        put(&mut fields, "lastWords", words.join(" or "));
     }
     fields
 }

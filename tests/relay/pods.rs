@@ -290,6 +290,12 @@ fn s123_s124_the_end_of_its_output_stands_in_for_the_message_of_a_container_that
                 &format!("echo noise; echo words > {word}; exit 3"),
             ),
             fallible("well", "echo all is well"),
+            // By default it shares the path of its message with others, its output with nobody.
+            container(
+                "default",
+                "terminationMessagePolicy: FallbackToLogsOnError, ",
+                "echo said; exit 3",
+            ),
             container("other", "", "exec sleep 60"),
         ],
     );
@@ -315,6 +321,7 @@ fn s123_s124_the_end_of_its_output_stands_in_for_the_message_of_a_container_that
     assert_eq!(said.len(), 2048);
     assert!(said.ends_with("50\n"), "{said}");
     assert_eq!(message("worded"), "words\n");
+    assert_eq!(message("default"), "said\n");
     let well = until("it is over", || terminated(&socket, "well", "state"));
     assert_eq!((&well["exitCode"], well.get("message")), (&0.into(), None));
     life.signal(libc::SIGTERM);

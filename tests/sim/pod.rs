@@ -234,7 +234,7 @@ impl Pod {
     /// It leaves last words.
     pub fn last_words(mut self) -> Pod {
         self.last().termination_message = Some(TerminationMessage {
-            path: "/dev/termination-log".into(),
+            path: Some("/dev/termination-log".into()),
             or_output: false,
         });
         self

@@ -115,6 +115,26 @@ fn a_container_that_there_is_not_is_a_fault_at_load() {
 }
 
 #[test]
+fn s123_output_that_is_not_relayed_stands_in_for_nothing_and_that_is_said() {
+    let world = World {
+        files: vec![(
+            "pod.yaml",
+            b"containers: [{name: web, command: [web], terminationMessagePolicy: FallbackToLogsOnError}]",
+        )],
+        ..EMPTY
+    };
+    let run = world.run(&["monopod", "-f", "pod.yaml"]);
+    assert_eq!(
+        run.warnings,
+        [
+            "terminationMessagePolicy FallbackToLogsOnError of web means nothing while output is not relayed (--output)"
+        ]
+    );
+    let run = world.run(&["monopod", "--output=json", "-f", "pod.yaml"]);
+    assert!(run.warnings.is_empty());
+}
+
+#[test]
 fn check_shows_where_output_goes() {
     let argv = ["monopod", "check", "--capture=/l/a:db", "-f", "shop.yaml"];
     let (text, _) = world().printed(Stream::Stdout, &argv);

@@ -4,8 +4,8 @@
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
+use crate::common::namespace::now_nanos;
 use crate::storm;
-use crate::world::now_nanos;
 
 /// Plays `verb` until stdin or stdout has no other end; an unknown one is a fault of this benchmark.
 pub fn play(verb: &str, words: &[String]) -> ExitCode {

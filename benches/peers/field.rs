@@ -1,14 +1,17 @@
-//! Who competes, how each is called, and the rounds in which they take turns.
+//! Who competes, and how each is called.
 
 use std::ffi::c_int;
 use std::fs::{File, create_dir_all, remove_dir_all};
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::common::here::{free_address, on_path};
+use crate::common::namespace::namespace_flags;
+use crate::common::rounds;
+pub use crate::common::rounds::Series;
 use crate::program;
-use crate::world::{World, namespace_flags};
+use crate::world::World;
 
 /// The drop-in name that is measured; the others share its path through the program.
 pub const DROP_IN: &str = "monopod as tini";
@@ -18,9 +21,6 @@ pub const OWN: &str = "monopod --";
 pub const WITH_HEALTH: &str = "monopod --health";
 
 const PEERS: [&str; 4] = ["tini", "tini-static", "dumb-init", "catatonit"];
-
-/// A value for each round of each contestant, or why it has none.
-pub type Series = Vec<Result<Vec<f64>, String>>;
 
 /// One way to start one init.
 pub struct Contestant {
@@ -156,34 +156,14 @@ impl Field {
         World::launch(self.flags, &one.program, &words)
     }
 
-    /// Lets every contestant have `wanted` turns, each round in another order. Once a contestant failed it is left
-    /// out. One round more is run first, uncounted, to bring files into memory. When `budget` is used up no round is
-    /// begun, but three are always had.
+    /// [`rounds::rounds`] of everybody.
     pub fn rounds<T>(
         &self,
         wanted: usize,
         budget: Duration,
-        mut turn: impl FnMut(usize) -> Result<T, String>,
+        turn: impl FnMut(usize) -> Result<T, String>,
     ) -> Vec<Result<Vec<T>, String>> {
-        let mut outcomes: Vec<Result<Vec<T>, String>> =
-            self.contestants.iter().map(|_| Ok(Vec::new())).collect();
-        let began = Instant::now();
-        for round in 0..=wanted {
-            if round > 3 && began.elapsed() > budget {
-                break;
-            }
-            for index in shuffled(self.contestants.len(), round) {
-                let Ok(values) = &mut outcomes[index] else {
-                    continue;
-                };
-                match turn(index) {
-                    Ok(_) if round == 0 => {}
-                    Ok(value) => values.push(value),
-                    Err(why) => outcomes[index] = Err(why),
-                }
-            }
-        }
-        outcomes
+        rounds::rounds(self.contestants.len(), wanted, budget, turn)
     }
 }
 
@@ -194,39 +174,10 @@ impl Drop for Field {
     }
 }
 
-/// `0..count` in an order that depends on `round` alone. Turning the order would not do: everyone would always
-/// follow the same one.
-pub fn shuffled(count: usize, round: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    // Any odd numbers with well mixed bits: these are the usual ones of Knuth.
-    let mut seed = (round as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    for top in (1..count).rev() {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        order.swap(top, (seed >> 33) as usize % (top + 1));
-    }
-    order
-}
-
 /// This binary as a command.
 fn command(verb: &str, words: &[String]) -> Vec<String> {
     let me = std::env::current_exe().unwrap_or_default();
     let mut command = vec![me.display().to_string(), format!("child:{verb}")];
     command.extend_from_slice(words);
     command
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_file())
-}
-
-fn free_address() -> Result<String, String> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.to_string())
-        .map_err(|error| format!("cannot find a free port: {error}"))
 }

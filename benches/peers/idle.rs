@@ -12,8 +12,8 @@ use std::time::Duration;
 use libc::pid_t;
 
 use crate::Effort;
+use crate::common::procfs::{children, memory, scheduled, settle, switches};
 use crate::field::{Field, WITH_HEALTH};
-use crate::procfs::{children, memory, scheduled, settle, switches};
 use crate::table::{failures, table};
 use crate::world::World;
 

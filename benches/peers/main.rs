@@ -1,5 +1,5 @@
-//! `cargo bench`: monopod against the tiny inits that are installed here, in one run, one after the other in every
-//! round, so that what the machine does meanwhile happens to all of them.
+//! `cargo bench --bench peers`: monopod against the tiny inits that are installed here, in one run, one after the other
+//! in every round, so that what the machine does meanwhile happens to all of them.
 //!
 //! What is measured: the way to the command's first instruction, what an idle init holds and how often it wakes,
 //! how fast orphans are reaped, the delay of a forwarded signal, the size of the file. Ratios are taken within a
@@ -8,22 +8,21 @@
 //! It must never fail because something was slow: a speed claim is not a test. It ends with a verdict in words. And it
 //! must say loudly what it left out.
 //!
-//! `cargo bench -- --quick` takes a few seconds. `cargo bench -- start signals` measures only what is named (start,
-//! idle, orphans, signals). `cargo bench -- --with FILE` lets another build of monopod compete, to compare a change.
+//! With ` -- --quick` it takes a few seconds. ` -- start signals` measures only what is named (start, idle, orphans,
+//! signals). ` -- --with FILE` lets another build of monopod compete, to compare a change.
 //!
 //! This binary plays the command too, under the hidden verbs of `child`. It does nothing unless it is given `--bench`
 //! (cargo does that for `cargo bench` and not for `cargo test --benches`, where everything would be a debug build).
 
 mod child;
-mod facts;
+#[path = "../common/mod.rs"]
+mod common;
 mod field;
 mod idle;
 mod orphans;
-mod procfs;
 mod program;
 mod signals;
 mod start;
-mod stats;
 mod storm;
 mod table;
 mod verdict;
@@ -33,6 +32,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use common::facts;
 use field::Field;
 
 /// How much is measured. The budgets end a section early on a slow machine, after at least three rounds.
@@ -124,7 +124,7 @@ impl Asked {
         if measure {
             return Ok(asked);
         }
-        Err("peers: nothing is measured without --bench; use `cargo bench`, or `cargo bench -- --quick`\n".to_owned())
+        Err("peers: nothing is measured without --bench; use `cargo bench --bench peers`, with ` -- --quick` if it should be short\n".to_owned())
     }
 
     fn wants(&self, section: &str) -> bool {

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use crate::Effort;
+use crate::common::procfs::{scheduled, settle};
+use crate::common::stats::median;
 use crate::field::{Field, Series};
-use crate::procfs::{scheduled, settle};
-use crate::stats::median;
 use crate::table::{against, failures, middle, table};
 
 /// One measured round.

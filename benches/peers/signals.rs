@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use crate::Effort;
-use crate::field::{Field, Series, shuffled};
-use crate::procfs::settle;
-use crate::stats::quantile;
+use crate::common::namespace::now_nanos;
+use crate::common::procfs::settle;
+use crate::common::rounds::shuffled;
+use crate::common::stats::quantile;
+use crate::field::{Field, Series};
 use crate::table::{against, failures, middle, table};
-use crate::world::{OneCpu, World, now_nanos};
+use crate::world::{OneCpu, World};
 
 /// Microseconds; a value for each block.
 pub struct Signals {

@@ -1,8 +1,8 @@
 //! The way from the exec of PID 1 to the first instruction of its command.
 
 use crate::Effort;
+use crate::common::stats::quantile;
 use crate::field::{Field, Series};
-use crate::stats::quantile;
 use crate::table::{against, failures, middle, table};
 
 /// Microseconds.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use libc::pid_t;
 
-use crate::world::{OneCpu, clone_vfork, now_nanos};
+use crate::common::namespace::{clone_vfork, now_nanos};
+use crate::world::OneCpu;
 
 /// Orphans per parent in a storm. Few, so that they come in many small bursts as they do from real programs.
 const LITTER: u32 = 25;

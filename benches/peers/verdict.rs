@@ -1,14 +1,11 @@
 //! What was aimed at, and what came of it. Words only: a miss is no failure of the run.
-//!
-//! "Reached" is said of the median. "Within the noise" is said of a miss so small that this run cannot tell it from
-//! none: the limit lies inside the range that `stats::ratio` gives.
 
+use crate::common::verdict::{self, Bound, line, word};
 use crate::field::{DROP_IN, Field, OWN, Series, WITH_HEALTH};
 use crate::idle::Idle;
 use crate::orphans::Orphans;
 use crate::signals::Signals;
 use crate::start::Start;
-use crate::stats::ratio;
 
 /// Kilobytes: a dynamic tini holds about 100, and nobody should have to think about the rest.
 const IDLE_KB: u64 = 128;
@@ -16,11 +13,6 @@ const IDLE_KB: u64 = 128;
 const IDLE_WITH_HEALTH_KB: u64 = 256;
 /// Bytes of the file: a static glibc program in Rust that does nothing has 1.1 million.
 const SIZE: u64 = 1_800_000;
-
-enum Bound {
-    AtMost(f64),
-    AtLeast(f64),
-}
 
 /// The start of the two forms without endpoints.
 pub fn start(field: &Field, start: &Start) -> Vec<String> {
@@ -90,14 +82,6 @@ pub fn size(field: &Field) -> String {
     )
 }
 
-fn word(reached: bool) -> &'static str {
-    if reached { "reached" } else { "NOT REACHED" }
-}
-
-fn line(verdict: &str, who: &str, what: &str) -> String {
-    format!("  {verdict:<16}  {who:<16}  {what}")
-}
-
 fn compare(
     field: &Field,
     series: &Series,
@@ -105,28 +89,9 @@ fn compare(
     what: &str,
     bound: &Bound,
 ) -> String {
-    let values = |at: Option<usize>| at.and_then(|at| series[at].as_ref().ok());
-    let (Some(ours), Some(peers), Some(peer)) =
-        (values(field.position(mine)), values(theirs), theirs)
-    else {
-        return line("not measured", mine, what);
-    };
-    let ratio = ratio(ours, peers);
-    let (sign, limit, reached, perhaps) = match *bound {
-        Bound::AtMost(limit) => ("≤", limit, ratio.median <= limit, ratio.low <= limit),
-        Bound::AtLeast(limit) => ("≥", limit, ratio.median >= limit, ratio.high >= limit),
-    };
-    let verdict = if !reached && perhaps {
-        "within the noise"
-    } else {
-        word(reached)
-    };
-    let peer = &field.contestants[peer].name;
-    let says = format!(
-        "{what}: {:.2} × {peer} (wanted {sign} {limit:.1}; range {:.2}–{:.2})",
-        ratio.median, ratio.low, ratio.high
-    );
-    line(verdict, mine, &says)
+    let values = |at: Option<usize>| at.and_then(|at| series[at].as_deref().ok());
+    let peer = theirs.and_then(|at| Some((field.contestants[at].name.as_str(), values(theirs)?)));
+    verdict::compare(mine, values(field.position(mine)), peer, what, bound)
 }
 
 fn rest(field: &Field, idle: &Idle, name: &str, limit_kb: u64) -> String {

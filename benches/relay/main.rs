@@ -7,11 +7,10 @@
 //!
 //! It must never fail because something was slow, and must say what it left out.
 
-#[path = "../peers/facts.rs"]
-mod facts;
-#[path = "../peers/stats.rs"]
-mod stats;
+#[path = "../common/mod.rs"]
+mod common;
 
+use common::{facts, here, stats};
 use std::fs::File;
 use std::io::{Read, Write, stdout};
 use std::os::unix::process::CommandExt;
@@ -82,17 +81,12 @@ fn contestants() -> (Vec<Contestant>, Vec<&'static str>) {
         ("multilog e", &["multilog", "e"][..]),
         ("sed", &["sed", "s/^/cat | /"][..]),
     ] {
-        match is_here(words[0]) {
+        match here::on_path(words[0]).is_some() {
             true => all.push(other(name, words)),
             false => absent.push(name),
         }
     }
     (all, absent)
-}
-
-fn is_here(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 fn compare((lines, rounds): (usize, usize)) -> std::io::Result<()> {

@@ -85,7 +85,10 @@ impl Container {
             post.desk.say(Happening::ContainerStarted(post.id));
             instance.hear_started(now);
             self.last_start = Some(now);
-            self.trouble = None;
+            // A start is not over, and what went wrong with the last one not mended, before the hook is (S73).
+            if post.plan.post_start.is_none() {
+                self.trouble = None;
+            }
             self.ever_started |=
                 post.plan.startup_probe.is_none() && post.plan.post_start.is_none();
         }

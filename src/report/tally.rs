@@ -122,8 +122,9 @@ impl Tally {
                     self.count(now, attempt, answer.outcome);
                 }
             }
-            Fact::Ended(run, ending) => self.count_run(now, *run, *ending),
-            Fact::Unstartable(run, why) => self.count_run(now, *run, Ending::Exited(why.code())),
+            Fact::Ended(run, ending) => self.count_run(now, *run, by_exit(*ending)),
+            // What cannot be run says nothing about the container (B.4).
+            Fact::Unstartable(run, _) => self.count_run(now, *run, Outcome::Unknown),
             Fact::Started(_)
             | Fact::Emptied
             | Fact::Signalled(..)
@@ -132,12 +133,8 @@ impl Tally {
         }
     }
 
-    fn count_run(&mut self, now: Time, run: RunId, ending: Ending) {
+    fn count_run(&mut self, now: Time, run: RunId, outcome: Outcome) {
         if let Some(attempt) = self.runs.remove(&run) {
-            let outcome = match ending.is_success() {
-                true => Outcome::Success,
-                false => Outcome::Failure,
-            };
             self.count(now, attempt, outcome);
         }
     }
@@ -154,6 +151,13 @@ impl Tally {
     }
 }
 
+fn by_exit(ending: Ending) -> Outcome {
+    match ending.is_success() {
+        true => Outcome::Success,
+        false => Outcome::Failure,
+    }
+}
+
 /// The container's probe of this kind.
 pub fn probe(container: &crate::plan::Container, kind: ProbeKind) -> Option<&Probe> {
     match kind {
@@ -166,7 +170,7 @@ pub fn probe(container: &crate::plan::Container, kind: ProbeKind) -> Option<&Pro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::{Answer, Cause};
+    use crate::machine::{Answer, Cause, Stage, Unstartable};
     use crate::plan::{CheckId, ExitCode, ProgramId};
     use crate::report::samples;
 
@@ -217,8 +221,16 @@ mod tests {
         }
         tally.act(at(1), &Action::Start(RunId(3), ProgramId(0)));
         tally.hear(at(3), &Fact::Ended(RunId(3), Ending::Exited(ExitCode(0))));
+        // What cannot be run is no failure of the container.
+        tally.act(at(5), &Action::Start(RunId(4), ProgramId(9)));
+        let why = Unstartable {
+            stage: Stage::Exec,
+            errno: libc::ENOENT,
+        };
+        tally.hear(at(5), &Fact::Unstartable(RunId(4), why));
         let web = tally.counts().probes[samples::WEB.0];
-        assert_eq!((web[1].successful, web[1].failed), (1, 1));
+        let seen = (web[1].successful, web[1].failed, web[1].unknown);
+        assert_eq!(seen, (1, 1, 1));
         assert_eq!(web[1].took, Duration::from_secs(4));
     }
 }

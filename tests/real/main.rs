@@ -27,6 +27,7 @@ mod helper;
 mod hostile;
 mod http;
 mod own_form;
+mod pods;
 mod reaping;
 mod signals;
 mod stopping;
@@ -88,6 +89,7 @@ fn suite(mut arguments: Arguments) -> libc::c_int {
         hostile::cases(),
         terminal::cases(),
         containers::cases(),
+        pods::cases(),
     ];
     let cases: Vec<Case> = cases.into_iter().flatten().collect();
     let told: Vec<&str> = cases.iter().map(|case| case.story).collect();

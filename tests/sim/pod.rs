@@ -17,7 +17,7 @@ use crate::world::World;
 use monopod::machine::{Command, Sender};
 use monopod::plan::{
     CheckId, Conduct, Container, ContainerId, GateId, Handler, Hook, Probe, ProgramId,
-    RestartPolicy, RestartRule, Role, RuleAction, TerminationMessage,
+    RestartPolicy, RestartRule, Role, RuleAction,
 };
 use monopod::time::Time;
 use std::time::Duration;
@@ -227,15 +227,6 @@ impl Pod {
             among,
             values: values.to_vec(),
             action,
-        });
-        self
-    }
-
-    /// It leaves last words.
-    pub fn last_words(mut self) -> Pod {
-        self.last().termination_message = Some(TerminationMessage {
-            path: Some("/dev/termination-log".into()),
-            or_output: false,
         });
         self
     }

@@ -113,11 +113,6 @@ pub fn execs(script: &str) -> Script {
     by(How::Exec(Play(script.chars().map(temper).collect())))
 }
 
-/// An exec probe whose program is of this temper.
-pub fn execs_as(temper: Temper) -> Script {
-    by(How::Exec(temper.into()))
-}
-
 /// A probe of a port that the container does not have.
 pub fn unresolvable() -> Script {
     by(How::Unresolvable)

@@ -62,6 +62,12 @@ fn s73_meanwhile_it_says_why_it_waits() {
 }
 
 #[test]
+fn s73_the_next_attempt_still_says_why_until_its_own_hook_is_done() {
+    let told = web().post_start(exec(exits(s(3), 1))).lives(5);
+    told.state("web", "Initial@0 PostStartHookError@3");
+}
+
+#[test]
 fn s74_the_pre_stop_hook_of_a_container_whose_post_start_failed_is_run() {
     web()
         .post_start(exec(exits(s(3), 1)))

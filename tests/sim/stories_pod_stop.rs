@@ -314,3 +314,12 @@ fn an_end_that_comes_with_the_stop_is_one_of_the_stop() {
         .lives(999);
     told.starts("web", "0").leaves("3@5");
 }
+
+#[test]
+fn the_code_is_that_of_the_container_that_was_named() {
+    let pod = Pod::new()
+        .policy(Never)
+        .main("a", exits(s(1), 7))
+        .main("b", exits(s(2), 9));
+    pod.exit_code_is_its().lives(99).leaves("9@2");
+}

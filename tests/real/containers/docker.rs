@@ -14,7 +14,7 @@ use crate::http;
 use crate::terminal::{Terminal, shell_with_jobs};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, OnceLock};
@@ -89,7 +89,7 @@ fn dir() -> PathBuf {
 }
 
 /// A docker command against our daemon, which is started if it is not there.
-fn docker(words: &[&str]) -> Outcome<Command> {
+pub fn docker(words: &[&str]) -> Outcome<Command> {
     static STARTED: OnceLock<Outcome> = OnceLock::new();
     STARTED.get_or_init(start).clone()?;
     Ok(client(words))
@@ -124,15 +124,20 @@ fn start() -> Outcome {
         let last: Vec<&str> = log.lines().rev().take(10).collect();
         format!("{why}; its last words, last first: {last:#?}")
     })?;
-    make_root(&dir().join("root"))?;
-    let tar = dir().join("image.tar");
+    import(IMAGE, make_root)
+}
+
+/// Makes an image of a root file system. The daemon must be there.
+pub fn import(image: &str, make: impl FnOnce(&Path) -> Outcome) -> Outcome {
+    let (root, tar) = (dir().join(image), dir().join(format!("{image}.tar")));
+    make(&root)?;
     run(Command::new("tar")
         .arg("-C")
-        .arg(dir().join("root"))
+        .arg(&root)
         .arg("-cf")
         .arg(&tar)
         .arg("."))?;
-    run(&mut client(&["import", &tar.to_string_lossy(), IMAGE])).map(drop)
+    run(&mut client(&["import", &tar.to_string_lossy(), image])).map(drop)
 }
 
 fn keep(tell: &Sender<Outcome>, stopped: &Receiver<()>) {
@@ -191,10 +196,11 @@ pub fn stop() {
 }
 
 /// A container by name, removed in the end.
-struct Container(String);
+pub struct Container(pub String);
 
 impl Container {
-    fn of(scene: &Scene) -> Container {
+    /// The container of this story.
+    pub fn of(scene: &Scene) -> Container {
         let name = scene.dir.to_string_lossy().replace('/', "-");
         Container(name.trim_start_matches('-').to_owned())
     }
@@ -217,13 +223,14 @@ impl Container {
         docker(&words)
     }
 
-    fn inspect(&self, format: &str) -> Outcome<String> {
+    /// What the daemon knows of it.
+    pub fn inspect(&self, format: &str) -> Outcome<String> {
         run(&mut docker(&["inspect", "--format", format, &self.0])?)
             .map(|text| text.trim().to_owned())
     }
 
     /// The host pid of its PID 1.
-    fn pid(&self) -> Outcome<i32> {
+    pub fn pid(&self) -> Outcome<i32> {
         let pid = self.inspect("{{.State.Pid}}")?;
         pid.parse().map_err(|why| format!("{pid:?}: {why}"))
     }

@@ -3,7 +3,7 @@
 //! The suite's own ground is mounted into each container at its own path, so that scripts, ear and executables have the
 //! same names inside and outside.
 
-mod docker;
+pub mod docker;
 mod oci;
 mod podman;
 

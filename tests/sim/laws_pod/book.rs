@@ -27,10 +27,14 @@ pub struct Book {
     pub next: Next,
     /// Whether it was `started` at some time since everything was begun.
     pub ever_started: bool,
+    /// The same, however a tie is seen.
+    pub surely_started: bool,
     /// Whether it was shown running or terminated at some time (F.2).
     pub ever_up: bool,
     /// Its back-off holds its first start in a pod that begins anew until then.
     pub not_before: Time,
+    /// The same, when it is over for certain.
+    pub not_after: Time,
     /// Whether an instance is to come whatever the policy says, because somebody asked for a restart.
     pub commanded: bool,
     /// Its probes.
@@ -72,6 +76,8 @@ pub struct Instance {
     pub helpers_lost: [u32; 2],
     /// It is being stopped while the pod goes on.
     pub kill: Option<Kill>,
+    /// When another reason would have it over.
+    pub joined: Option<Time>,
     /// When the stop signal was sent.
     pub signalled: Option<Time>,
     /// When SIGKILL was sent.
@@ -151,8 +157,10 @@ impl Book {
             instance: None,
             next: Next::First,
             ever_started: false,
+            surely_started: false,
             ever_up: false,
             not_before: Time::START,
+            not_after: Time::START,
             commanded: false,
             workers: workers
                 .into_iter()
@@ -207,6 +215,7 @@ impl Book {
             pre: HookState::Before,
             helpers_lost: [0; 2],
             kill: None,
+            joined: None,
             signalled: None,
             killed: None,
             startup_passed: self.plan.startup_probe.is_none(),
@@ -269,8 +278,8 @@ impl Book {
         };
         let again = match rule.map(|rule| rule.action) {
             Some(RuleAction::RestartAllContainers) => {
-                if let Next::Again(_, until, _) = self.again(now, ordered) {
-                    self.not_before = until;
+                if let Next::Again(from, until, _) = self.again(now, ordered) {
+                    (self.not_before, self.not_after) = (from, until);
                 }
                 self.next = Next::Done(Some(ending));
                 return true;
@@ -305,21 +314,22 @@ impl Book {
         }
         let rest = Duration::from_secs(RESTS[self.rests.min(RESTS.len() - 1)]);
         self.rests += 1;
-        let from = if self.unsure { now } else { now.after(rest) };
-        Next::Again(from, now.after(rest), rest)
+        if self.unsure {
+            let longest = Duration::from_secs(RESTS[RESTS.len() - 1]);
+            return Next::Again(now, now.after(longest), rest);
+        }
+        Next::Again(now.after(rest), now.after(rest), rest)
     }
 
     /// How long it was made to wait tells whether it had been forgiven, unless it was forgiven just now.
     fn learn_rests(&mut self, waited: Duration) {
-        let place = RESTS
-            .iter()
-            .position(|rest| waited >= Duration::from_secs(*rest) && waited.is_zero());
-        if let (Some(place), Next::Again(from, until, _)) = (place, self.next)
+        if let Next::Again(from, until, _) = self.next
             && from < until
         {
-            self.rests = place + 1;
-            self.unsure = false;
-        } else if waited >= Duration::from_secs(RESTS[1]) {
+            let place = RESTS
+                .iter()
+                .rposition(|rest| waited >= Duration::from_secs(*rest));
+            self.rests = place.unwrap_or(0) + 1;
             self.unsure = false;
         }
     }
@@ -327,7 +337,6 @@ impl Book {
     /// It is to be started now, as if it had never failed.
     pub fn forgive(&mut self, now: Time) -> Next {
         self.rests = 0;
-        self.unsure = false;
         Next::Again(now, now, Duration::ZERO)
     }
 
@@ -341,10 +350,10 @@ impl Book {
 
     /// Everything begins anew.
     pub fn start_anew(&mut self) {
-        if let Next::Again(_, until, _) = self.next {
-            self.not_before = until;
+        if let Next::Again(from, until, _) = self.next {
+            (self.not_before, self.not_after) = (from, until);
         }
         self.next = Next::First;
-        self.ever_started = false;
+        (self.ever_started, self.surely_started) = (false, false);
     }
 }

@@ -284,7 +284,11 @@ impl PodLaws {
         {
             return;
         }
-        let stopping = stopping || self.anew.is_some();
+        // Who ends in the very turn in which a new start of everything is asked for was not killed for it yet.
+        let killed = self.books[place]
+            .live()
+            .is_some_and(|instance| instance.kill.is_some());
+        let stopping = stopping || (self.anew.is_some() && killed);
         // An instance that never ran has the runtime's code (S157).
         let code = if never_ran {
             ExitCode(128)
@@ -325,17 +329,23 @@ impl PodLaws {
                     return;
                 }
                 if let Some(instance) = book.live_mut() {
+                    // Of two reasons for one stop, the end that comes earlier may hold.
+                    if instance.kill.is_some() {
+                        instance.joined = Some(kill.by().max(now.after(book::FLOOR)));
+                    }
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
                     return;
                 }
+                // Whether a start that is due anyway is helped by a command is left open.
+                book.unsure = true;
                 match book.next {
                     Next::Again(..) => book.next = book.forgive(now),
                     Next::Done(_) if book.plan.role != Role::Init => book.next = book.forgive(now),
                     // One that rests before a new start of everything need not rest any more.
-                    Next::First if book.not_before > now => {
+                    Next::First if book.not_after > now => {
                         book.forgive(now);
-                        book.not_before = now;
+                        (book.not_before, book.not_after) = (now, now);
                     }
                     Next::First | Next::Live | Next::Done(_) => {}
                 }
@@ -391,11 +401,12 @@ impl PodLaws {
             {
                 instance.kill = instance.kill.or(Some(kill));
             }
-            book.ever_started |= book.is_started();
             // A postStart hook that ends together with a kill comes too late.
             let hooked = book.plan.post_start.is_some();
             let up = |i: &Instance| i.is_running() && (i.kill.is_none() || !hooked);
             book.ever_up |= book.live().is_some_and(up);
+            book.ever_started |= book.is_started();
+            book.surely_started |= book.is_started() && book.live().is_some_and(up);
         }
         if let Some(since) = self.anew.filter(|_| !stopping) {
             self.judge_anew(since);

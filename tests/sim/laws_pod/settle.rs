@@ -55,7 +55,10 @@ impl PodLaws {
             Next::Live | Next::Done(_) => (false, false),
             Next::Again(from, until, _) => (from <= now, until <= now && !hooked),
             Next::First if self.books[place].not_before > now => (false, false),
-            Next::First => self.first_start_due(place),
+            Next::First => {
+                let (may, must) = self.first_start_due(place);
+                (may, must && self.books[place].not_after <= now)
+            }
         }
     }
 
@@ -71,8 +74,8 @@ impl PodLaws {
                 Role::Sidecar => {
                     may &= book.ever_started;
                     let killed = book.live().is_some_and(|instance| instance.kill.is_some());
-                    must &= (book.is_started() && !killed)
-                        || (book.ever_started && self.books[place].plan.role == Role::Main);
+                    let main = self.books[place].plan.role == Role::Main;
+                    must &= !killed && (book.is_started() || book.surely_started && main);
                 }
                 Role::Main => {
                     let hooked = book.plan.post_start.is_some();
@@ -282,7 +285,7 @@ impl PodLaws {
             None if silent => worker.tries = 0,
             None => {}
         }
-        let missed = missed && begun.is_empty();
+        let missed = missed && begun.is_empty() && worker.lingering.is_none();
         let passed = missed || (!begun.is_empty() && !retries) || (silent && beat <= now);
         if passed || (silent && triggered && gate.delayed_until <= now) {
             worker.pass_began(gate.base, now, beat);
@@ -327,7 +330,7 @@ impl PodLaws {
                 due.push(until);
             }
             if book.next == Next::First && self.stop.is_none() {
-                due.extend(Some(book.not_before).filter(|at| *at > now));
+                due.extend(Some(book.not_after).filter(|at| *at > now && !book.unsure));
             }
             if let Some(instance) = book.live() {
                 // Once it was killed, nobody waits for what its probes say.
@@ -358,7 +361,7 @@ impl PodLaws {
                 .any(|instance| within(self.kill_window(instance)))
             || (0..self.books.len()).any(|place| within(self.signal_window(place, now)))
             || self.books.iter().any(|book| matches!(book.next, Next::Again(from, until, _) if from <= at && at <= until))
-            || self.books.iter().any(|book| book.not_before == at)
+            || self.books.iter().any(|book| book.not_before <= at && at <= book.not_after)
             || self.stop.as_ref().is_some_and(|stop| stop.drained == at)
             || self.ending.has_begun() && within((self.ending.kill_at, self.ending.due()))
     }

@@ -101,7 +101,7 @@ impl PodLaws {
                 Next::Again(_, until, expected) => {
                     (rest == expected || book.unsure) && until > turn.now
                 }
-                _ => book.not_before > turn.now,
+                _ => book.not_after > turn.now,
             },
             ContainerState::Waiting(_) => running.is_none(),
             ContainerState::Terminated(termination) => instance

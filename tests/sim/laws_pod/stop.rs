@@ -72,7 +72,9 @@ impl PodLaws {
             return (None, None);
         }
         if let Some(kill) = instance.kill.filter(|kill| !kill.grace.is_zero()) {
-            return (Some(kill.at), Some(kill.at));
+            // A hook that had to wait until its grace was over is passed over.
+            let at = Some(kill.at).filter(|_| now < kill.by());
+            return (at, at);
         }
         let pods = self.stop.as_ref().filter(|stop| now < stop.by);
         let drained = pods.map(|stop| (self.drained(stop), stop.by));
@@ -147,7 +149,13 @@ impl PodLaws {
             (kill.by().max(floor), whole.max(taken))
         });
         let pods = self.stop.as_ref().map(|stop| stop.by.max(floor));
-        let from = own.map(|own| own.0).into_iter().chain(pods).min();
+        let joined = instance.joined.map(|at| at.max(floor));
+        let from = own
+            .map(|own| own.0)
+            .into_iter()
+            .chain(pods)
+            .chain(joined)
+            .min();
         let until = own.map(|own| own.1).into_iter().chain(pods).max();
         (from, until)
     }

@@ -79,14 +79,19 @@ pub fn settle(pid: pid_t, quiet: Duration) -> Result<(), String> {
     }
 }
 
-/// The children of `parent`, each with its pid in its own (innermost) PID namespace.
-pub fn children(parent: pid_t) -> Result<Vec<(pid_t, pid_t)>, String> {
-    let entries = read_dir("/proc").map_err(|error| format!("cannot read /proc: {error}"))?;
-    let mut found = Vec::new();
-    for pid in entries
+/// Every process that this mount of /proc shows.
+pub fn pids_in(proc: &str) -> Result<Vec<pid_t>, String> {
+    let entries = read_dir(proc).map_err(|error| format!("cannot read {proc}: {error}"))?;
+    Ok(entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<pid_t>().ok())
-    {
+        .collect())
+}
+
+/// The children of `parent`, each with its pid in its own (innermost) PID namespace.
+pub fn children(parent: pid_t) -> Result<Vec<(pid_t, pid_t)>, String> {
+    let mut found = Vec::new();
+    for pid in pids_in("/proc")? {
         // It may be gone by now; then it is no child that matters.
         let Ok(status) = read(pid, "status") else {
             continue;

@@ -31,12 +31,15 @@ pub fn line() -> String {
     if guest {
         facts.push("virtual machine".to_owned());
     }
-    if let Ok(load) = read_to_string("/proc/loadavg") {
-        let one_minute = load.split_whitespace().next().unwrap_or("?").to_owned();
-        facts.push(format!("load {one_minute}"));
-    }
+    facts.push(format!("load {}", load()));
     facts.push(format!("monopod {}", env!("CARGO_PKG_VERSION")));
     facts.join(" · ")
+}
+
+/// Processes that ran or wanted to, on average over the last minute.
+pub fn load() -> String {
+    let text = read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("?").to_owned()
 }
 
 fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {

@@ -1,0 +1,85 @@
+//! A thousand containers in one manifest: what each of them costs monopod, and how soon all are gone.
+
+use super::pod::launch;
+use crate::ensure;
+use crate::harness::run::Run;
+use crate::harness::{Case, Outcome, Scene, patience, proc, until};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+/// The stories of this file.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::own(
+            "pods: 1,000 containers cost 4 kB and no descriptor each, and are gone within 2 s",
+            thousand,
+        )
+        .alone(),
+    ]
+}
+
+const MANY: u64 = 1_000;
+
+/// Private memory that one container may cost, in kB.
+const PRICE: u64 = 4;
+
+fn sleepers(scene: &Scene, count: u64) -> Outcome<Run> {
+    let mut manifest = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n".to_owned();
+    for number in 0..count {
+        let _ = writeln!(
+            manifest,
+            "    - {{ name: c{number}, command: [sleep, '3600'] }}"
+        );
+    }
+    let run = launch(scene, &manifest, &[])?.start()?;
+    until("all are up", patience(), || {
+        let all = run.processes()?;
+        let up = all.iter().filter(|one| one.comm == "sleep").count();
+        Ok((up as u64 == count).then_some(()))
+    })?;
+    Ok(run)
+}
+
+/// Private memory in kB: what was written. Pages of its file are private, too, when nobody else happens to run it.
+fn private(pid: i32) -> Outcome<u64> {
+    let path = proc::dir(pid).join("smaps_rollup");
+    let text =
+        std::fs::read_to_string(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    Ok(text
+        .lines()
+        .filter(|line| line.starts_with("Private_Dirty"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum())
+}
+
+fn descriptors(pid: i32) -> Outcome<usize> {
+    let list = std::fs::read_dir(proc::dir(pid).join("fd")).map_err(|why| why.to_string())?;
+    Ok(list.count())
+}
+
+fn thousand(scene: &Scene) -> Outcome {
+    let run = sleepers(scene, 1)?;
+    let (memory_of_one, open_of_one) = (private(run.pid)?, descriptors(run.pid)?);
+    drop(run);
+    let mut run = sleepers(scene, MANY)?;
+    let memory = private(run.pid)?;
+    ensure!(
+        memory <= memory_of_one + PRICE * (MANY - 1),
+        "{memory} kB with {MANY}, {memory_of_one} kB with one"
+    );
+    // What says that the last exec succeeded may take a moment to be read and closed.
+    until(
+        "no container has a descriptor of its own",
+        patience(),
+        || Ok((descriptors(run.pid)? <= open_of_one).then_some(())),
+    )?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    run.ends_with(143)?;
+    let took = asked.elapsed();
+    println!(
+        "{MANY} containers: {memory} kB private ({memory_of_one} kB with one), stopped in {took:?}"
+    );
+    ensure!(took < Duration::from_secs(2), "the stop took {took:?}");
+    Ok(())
+}

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`time`] | 0 | a number, no clock |
 //! | [`descriptors`] | 0 | closing what was inherited |
+//! | [`confine`] | 0 | giving up rights that a forked process can do without |
 //! | [`spelling`] | 0 | the name that was probably meant |
 //! | [`plan`] | 1 | what was asked for, checked and inert |
 //! | [`machine`] | 2 | the words between deciding and doing |
@@ -15,11 +16,13 @@
 //! | [`cli`] | 4 | command line and environment to an invocation |
 //! | [`report`] | 3 | data to words and health pages |
 //! | [`net`] | 4 | the jailed helper, the line to it, and the probe client |
+//! | [`relay`] | 4 | the output relay, and the core's side of it |
 //! | [`linux`] | 5 | PID 1's hands: all its system calls but those of the line |
 //!
 //! `main` (rank 6) puts them together. `ARCHITECTURE.md` tells the story at length.
 
 pub mod cli;
+pub mod confine;
 pub mod descriptors;
 pub mod lifecycle;
 pub mod linux;
@@ -28,6 +31,7 @@ pub mod manifest;
 pub mod net;
 pub mod passthrough;
 pub mod plan;
+pub mod relay;
 pub mod report;
 pub mod spelling;
 pub mod time;

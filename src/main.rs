@@ -122,7 +122,7 @@ fn run(mut plan: Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
         Conduct::Pod(pod) => Box::new(Pod::new(plan, pod)),
         Conduct::Passthrough(conduct) => Box::new(Passthrough::new(plan, conduct)),
     };
-    Ok(linux::run(plan, machine, &inbox, listener, control))
+    linux::run(plan, machine, &inbox, listener, control).map_err(|faults| faults.join("; "))
 }
 
 /// A container is not kept from running because nobody can look into it.

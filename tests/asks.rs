@@ -8,8 +8,8 @@ use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, AskId, Cause, Fact, Machine, Outcome, PodStatus};
 use monopod::plan::{
-    Asker, Check, CheckId, Conduct, ExitCode as Code, ExitMap, NetworkQuestion, Passthrough, Plan,
-    Serving, Target,
+    Asker, Check, CheckId, Conduct, ExitCode as Code, ExitMap, NetworkQuestion, Outputs,
+    Passthrough, Plan, Serving, Target,
 };
 use monopod::time::Time;
 use std::collections::BTreeSet;
@@ -190,13 +190,17 @@ fn live() -> ExitCode {
         subreaper: false,
         parent_death_signal: None,
         checks,
+        outputs: Outputs::default(),
         let_go: false,
     };
     let machine = Box::new(Asking {
         chapter: Chapter::Beginning,
     });
     match Inbox::new(mask) {
-        Ok(inbox) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
+        Ok(inbox) => {
+            let code = linux::run(&plan, machine, &inbox, None, None);
+            ExitCode::from(code.expect("no output is relayed").0)
+        }
         Err(_) => ExitCode::FAILURE,
     }
 }

@@ -9,8 +9,8 @@ use monopod::lifecycle;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
-    Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
-    ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
+    Conduct, Container, Environment, ExitMap, Identity, Mask, Outputs, Placement, Plan, Pod,
+    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -172,11 +172,15 @@ fn live(script: &str) -> ExitCode {
         subreaper: true,
         parent_death_signal: None,
         checks: Vec::new(),
+        outputs: Outputs::default(),
         let_go: true,
     };
     let machine = Box::new(Buggy(lifecycle::Pod::new(&plan, &pod)));
     match (linux::become_subreaper(), Inbox::new(mask)) {
-        (Ok(()), Ok(inbox)) => ExitCode::from(linux::run(&plan, machine, &inbox, None, None).0),
+        (Ok(()), Ok(inbox)) => {
+            let code = linux::run(&plan, machine, &inbox, None, None);
+            ExitCode::from(code.expect("no output is relayed").0)
+        }
         _ => ExitCode::FAILURE,
     }
 }

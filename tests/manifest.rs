@@ -166,3 +166,63 @@ fn wait_until_signals_are_blocked(pid: u32) {
     }
     panic!("it never blocked its signals");
 }
+
+/// What comes out if this is led with "for one" as standard input.
+fn led(words: &[&str], manifest: &str) -> String {
+    let folder = std::env::temp_dir().join(format!("monopod-stdin-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("pod.yaml");
+    std::fs::write(&file, manifest).expect("it is ours");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_monopod"));
+    command.arg("--control=none").args(words);
+    if !manifest.is_empty() {
+        command.arg("-f").arg(&file);
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("monopod runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // Nobody may read it.
+    let _ = stdin.write_all(b"for one\n");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join(", ")
+}
+
+#[test]
+fn standard_input_is_the_one_commands_and_of_several_the_one_that_asks_for_it() {
+    let reads = "read line; echo \"$0 read $line\"";
+    let script = |name: &str, stdin: &str| {
+        let quoted = reads.replace('"', "\\\"");
+        format!("{{name: {name}, {stdin}command: [sh, -c, \"{quoted}\", {name}]}}")
+    };
+    let pod = |containers: &[String]| {
+        let containers = containers.join(",\n");
+        format!("{{restartPolicy: Never, containers: [{containers}]}}")
+    };
+    let (a, b) = (script("a", ""), script("b", ""));
+    let asking = script("b", "stdin: true, ");
+    for how in ["--output=inherit", "--output=prefix"] {
+        let is_relayed = how == "--output=prefix";
+        let line = |name: &str, said: &str| match is_relayed {
+            true => format!("{name} | {name} read {said}"),
+            false => format!("{name} read {said}"),
+        };
+        let alone = led(
+            &[how, "--init", "sh -c cat", "--", "sh", "-c", reads, "sh"],
+            "",
+        );
+        assert_eq!(alone, line("sh", "for one"), "its init step reads nothing");
+        let of_several = led(&[how], &pod(&[a.clone(), b.clone()]));
+        assert_eq!(of_several, [line("a", ""), line("b", "")].join(", "));
+        let asked = led(&[how], &pod(&[a.clone(), asking.clone()]));
+        assert_eq!(asked, [line("a", ""), line("b", "for one")].join(", "));
+    }
+}

@@ -7,7 +7,7 @@ use super::flags::{self, CONTROL_PATH};
 use super::gather::{Flags, Gathered, gather};
 use super::native::{print, usage_error};
 use super::{Invocation, Surroundings, values};
-use crate::plan::{Ask, ControlRequest, Output};
+use crate::plan::{Ask, ControlRequest, Layout};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -82,7 +82,7 @@ fn ask(verb: &str, said: &mut Gathered) -> Option<Ask> {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let output = said.last(&flags::OUTPUT, values::output);
+    let output = said.last(&flags::ASK_OUTPUT, values::output);
     let watch = said.is_switched_on(&flags::WATCH);
     if output.is_some() && verb != "status" {
         said.faults.push(format!("{verb}: only status takes -o"));
@@ -91,12 +91,12 @@ fn ask(verb: &str, said: &mut Gathered) -> Option<Ask> {
         said.faults
             .push(format!("{verb}: only status and events take -w"));
     }
-    if watch && matches!(output, Some(Output::Json | Output::Yaml)) {
+    if watch && matches!(output, Some(Layout::Json | Layout::Yaml)) {
         said.faults.push("status: -w shows tables only".to_owned());
     }
     let ask = match (verb, &words[..]) {
         ("status", []) => Ask::Status {
-            output: output.unwrap_or(Output::Table),
+            output: output.unwrap_or(Layout::Table),
             watch,
         },
         ("describe", []) => Ask::Describe { name: None },

@@ -5,8 +5,8 @@
 
 use super::{Invocation, LogSettings, VERSION, values};
 use crate::plan::{
-    Conduct, Environment, ExitCode, Identity, Mask, Passthrough, Placement, Plan, Program, Serving,
-    Signal, Stdin,
+    Conduct, Environment, ExitCode, Identity, Mask, Outputs, Passthrough, Placement, Plan, Program,
+    Serving, Signal, Stdin,
 };
 use lexopt::{Arg, Error, Parser};
 use std::ffi::{CString, OsString};
@@ -143,6 +143,7 @@ pub(super) fn run(
         plan: Plan {
             programs: programs.collect(),
             checks: Vec::new(),
+            outputs: Outputs::default(),
             conduct: Conduct::Passthrough(conduct),
             health: None,
             serving: Serving::default(),

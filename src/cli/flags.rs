@@ -193,6 +193,34 @@ pub static LIVEZ_INCLUDES: Flag = takes(
     "MONOPOD_LIVEZ_INCLUDES",
     "crash-loops[=N]: fail /livez while one rests after N (5) restarts",
 );
+/// `--output HOW`
+pub static OUTPUT: Flag = takes(
+    "output",
+    "HOW",
+    "MONOPOD_OUTPUT",
+    "what becomes of output: inherit, prefix, json or json-merge (inherit)",
+);
+/// `--output-time YES`
+pub static OUTPUT_TIME: Flag = takes(
+    "output-time",
+    "YES",
+    "MONOPOD_OUTPUT_TIME",
+    "whether relayed lines carry the time: yes or no (json: yes, prefix: no)",
+);
+/// `--capture PATH`
+pub static CAPTURE: Flag = repeatable(takes(
+    "capture",
+    "PATH",
+    "MONOPOD_CAPTURE",
+    "make a FIFO at PATH[=stdout|stderr][:CONTAINER] and relay its lines",
+));
+/// `--capture-follow PATH`
+pub static CAPTURE_FOLLOW: Flag = repeatable(takes(
+    "capture-follow",
+    "PATH",
+    "MONOPOD_CAPTURE_FOLLOW",
+    "relay what is appended to the file PATH[=stdout|stderr][:CONTAINER]",
+));
 /// `--log-level LEVEL`
 pub static LOG_LEVEL: Flag = takes(
     "log-level",
@@ -238,7 +266,7 @@ pub static ASK_CONTROL: Flag = takes(
     "the socket of the monopod to ask (/run/monopod/control.sock)",
 );
 /// `-o FORMAT` of `monopod status`.
-pub static OUTPUT: Flag = Flag {
+pub static ASK_OUTPUT: Flag = Flag {
     name: "output",
     short: Some('o'),
     placeholder: Some("FORMAT"),
@@ -254,7 +282,7 @@ pub static HELP: Flag = asks("help", 'h', "print this and leave");
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 23] = [
+pub static RUN: [&Flag; 27] = [
     &FILE,
     &POD,
     &INIT,
@@ -273,6 +301,10 @@ pub static RUN: [&Flag; 23] = [
     &HEALTH,
     &CONTROL,
     &LIVEZ_INCLUDES,
+    &OUTPUT,
+    &OUTPUT_TIME,
+    &CAPTURE,
+    &CAPTURE_FOLLOW,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &AS,
@@ -281,7 +313,7 @@ pub static RUN: [&Flag; 23] = [
 ];
 
 /// The flags of `monopod check`: those of a run, and its own in place of `--version`.
-pub static CHECK: [&Flag; 23] = {
+pub static CHECK: [&Flag; 27] = {
     let mut flags = RUN;
     flags[RUN.len() - 1] = &FORMAT;
     flags
@@ -291,7 +323,7 @@ pub static CHECK: [&Flag; 23] = {
 pub static PROBE: [&Flag; 3] = [&PROBE_HEALTH, &PROBE_TIMEOUT, &HELP];
 
 /// The flags of `monopod status` and its like, in the order of the help text.
-pub static ASK: [&Flag; 4] = [&ASK_CONTROL, &OUTPUT, &WATCH, &HELP];
+pub static ASK: [&Flag; 4] = [&ASK_CONTROL, &ASK_OUTPUT, &WATCH, &HELP];
 
 /// The flags of one grammar.
 pub type Table = &'static [&'static Flag];

@@ -21,6 +21,7 @@ mod env_file;
 pub mod flags;
 mod gather;
 mod native;
+mod outputs;
 mod pod_form;
 mod probe;
 mod probe_flag;

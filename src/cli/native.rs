@@ -8,8 +8,8 @@ use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::values::Retries;
 use super::{
-    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, pod_form,
-    probe, probe_flag, values,
+    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, outputs,
+    pod_form, probe, probe_flag, values,
 };
 use crate::plan::{
     Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
@@ -215,6 +215,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let mut checks = Vec::new();
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
+    let outputs = outputs::wishes(said).for_command(&programs, main);
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);
@@ -236,6 +237,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         serving,
         subreaper: true,
         parent_death_signal: None,
+        outputs,
         let_go,
         programs,
         checks,

@@ -6,9 +6,11 @@
 use super::flags;
 use super::gather::Gathered;
 use super::native::{self, Refusal, Understood};
-use super::{LogSettings, Surroundings, probe_flag, values};
+use super::{LogSettings, Surroundings, outputs, probe_flag, values};
 use crate::manifest::{self, Around};
-use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
+use crate::plan::{
+    Conduct, Container, ContainerId, Environment, ExitCode, Outputs, Plan, Pod, Role,
+};
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -42,6 +44,7 @@ pub(super) fn understand(
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
     let health = said.last(&flags::HEALTH, values::address);
     let serving = native::serving(&mut said, true);
+    let output = outputs::wishes(&mut said);
     // Looked at for their form only; what they override is not known yet.
     let exit_code_from = said.last(&flags::EXIT_CODE_FROM, name);
     native::stop_times(&mut said, std::time::Duration::MAX);
@@ -76,13 +79,21 @@ pub(super) fn understand(
             Err(fault) => said.faults.push(fault),
         }
     }
+    let outputs = output
+        .for_pod(pod, &understood.outputs)
+        .unwrap_or_else(|faults| {
+            said.faults.extend(faults);
+            Outputs::default()
+        });
     if !said.faults.is_empty() {
         return Err(Refusal::usage(said.faults));
     }
+    understood.warnings.extend(unheard(pod, &outputs));
     Ok(Understood {
         plan: Plan {
             programs: understood.programs,
             checks: understood.checks,
+            outputs,
             conduct: Conduct::Pod(understood.pod),
             health,
             serving,
@@ -94,6 +105,22 @@ pub(super) fn understand(
         log,
         warnings: understood.warnings,
         pod: understood.name,
+    })
+}
+
+/// Containers whose output is to stand in for their message, and does not come by here.
+fn unheard(pod: &Pod, outputs: &Outputs) -> Option<String> {
+    let is_unheard = |it: &&Container| {
+        let message = it.termination_message.as_ref();
+        message.is_some_and(|message| message.or_output) && outputs.of(it.program).is_none()
+    };
+    let names = pod.containers.iter().filter(is_unheard);
+    let names: Vec<&str> = names.map(|container| container.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "terminationMessagePolicy FallbackToLogsOnError of {} means nothing while output is not relayed (--output)",
+            names.join(", ")
+        )
     })
 }
 

@@ -4,7 +4,7 @@
 //! Nothing is looked up: no DNS, no service names, no paths.
 
 use super::Voice;
-use crate::plan::{ExitCode, HealthAddress, Output, Signal};
+use crate::plan::{ExitCode, HealthAddress, Layout, Signal};
 use log::LevelFilter;
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -105,11 +105,11 @@ pub(super) fn livez_includes(value: &OsStr) -> Result<u32, String> {
 }
 
 /// `wide`, `json` or `yaml`.
-pub(super) fn output(value: &OsStr) -> Result<Output, String> {
+pub(super) fn output(value: &OsStr) -> Result<Layout, String> {
     match text(value) {
-        "wide" => Ok(Output::Wide),
-        "json" => Ok(Output::Json),
-        "yaml" => Ok(Output::Yaml),
+        "wide" => Ok(Layout::Wide),
+        "json" => Ok(Layout::Json),
+        "yaml" => Ok(Layout::Yaml),
         _ => Err(format!(
             "{} is not a format; write wide, json or yaml",
             quoted(value)

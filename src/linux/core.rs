@@ -11,6 +11,7 @@
 
 use super::clock::Clock;
 use super::guests::Guests;
+use super::leaving::Leaving;
 use super::limits::Limits;
 use super::mark::Marks;
 use super::owners::Owners;
@@ -26,7 +27,8 @@ use crate::descriptors;
 use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
-use crate::plan::{CheckId, ExitCode, Plan};
+use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
+use crate::relay::{Heard, Relay};
 use crate::time::Time;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -45,8 +47,13 @@ pub struct Core<'a> {
     pub(super) said: Said,
     pub(super) reopening: Reopening,
     limits: Limits,
+    pub(super) relay: Option<Relay>,
+    /// Set once the machine has left and output is still on its way.
+    pub(super) leaving: Leaving,
+    /// Containers that failed without a word in their file, and whose output was not read to its end yet.
+    unsaid: Vec<(ContainerId, ProgramId)>,
     terminal: Terminal,
-    clock: Clock,
+    pub(super) clock: Clock,
     listener: Option<OwnedFd>,
     control: Option<Control>,
     pub(super) reception: Option<Reception>,
@@ -79,12 +86,15 @@ pub struct Helper {
 }
 
 impl<'a> Core<'a> {
-    /// A core that has not begun. `listener` and `control` are where the helper is to serve.
+    /// A core that has not begun. `listener` and `control` are where the helper is to serve; `relay` what output goes
+    /// through, if any does.
     pub fn new(
         plan: &'a Plan,
         inbox: &'a Inbox,
+        limits: Limits,
         listener: Option<OwnedFd>,
         control: Option<Control>,
+        relay: Option<Relay>,
     ) -> Core<'a> {
         let own_pid = nix::unistd::getpid().as_raw();
         Core {
@@ -98,7 +108,10 @@ impl<'a> Core<'a> {
             marks: Marks::new(),
             said: Said::default(),
             reopening: Reopening::new(own_pid == 1),
-            limits: Limits::make_room(plan),
+            limits,
+            relay,
+            leaving: Leaving::default(),
+            unsaid: Vec::new(),
             terminal: Terminal::find(),
             clock: Clock::start(),
             listener,
@@ -115,6 +128,9 @@ impl<'a> Core<'a> {
 
     /// One turn. `Some` is the end. The first turn does not wait.
     pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
+        if self.leaving.has_begun() {
+            return self.turn_leaving(machine);
+        }
         let mut facts = if first {
             self.inbox.take_waiting(&mut self.records);
             self.hear()
@@ -123,6 +139,7 @@ impl<'a> Core<'a> {
             self.wait(timeout)
         };
         let now = self.clock.now();
+        self.leaving.hear(now, &facts);
         loop {
             let mut news = Vec::new();
             if let Some(reception) = &mut self.reception {
@@ -133,8 +150,7 @@ impl<'a> Core<'a> {
                 reception.act(now, &actions);
             }
             if let Some(code) = self.perform_all(&actions, &mut news) {
-                self.end_helper();
-                return Some(code);
+                return self.leave(now, code);
             }
             self.send_asks(&mut news);
             if news.is_empty() {
@@ -145,8 +161,28 @@ impl<'a> Core<'a> {
             facts = news;
         }
         self.runs.turn_over();
+        self.keep_relay();
         self.answer(machine, now);
         None
+    }
+
+    /// A turn between the machine's last word and the end: nothing is decided any more, output goes its way.
+    fn turn_leaving(&mut self, machine: &dyn Machine) -> Option<ExitCode> {
+        let timeout = self.timeout(machine);
+        let facts = self.wait(timeout);
+        let now = self.clock.now();
+        self.leaving.hear(now, &facts);
+        self.runs.turn_over();
+        self.keep_relay();
+        self.answer(machine, now);
+        self.left()
+    }
+
+    /// After the start of what the turn started, which is not to wait for it.
+    fn keep_relay(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            relay.keep(self.clock.now());
+        }
     }
 
     fn timeout(&mut self, machine: &dyn Machine) -> Option<Duration> {
@@ -155,10 +191,15 @@ impl<'a> Core<'a> {
         }
         let dying = (!self.dying.is_empty()).then_some(self.dying_rest);
         self.dying_rest = (self.dying_rest * 2).min(LONGEST_DYING_REST);
-        let deadline = machine
-            .deadline()
-            .map(|deadline| deadline.since(self.clock.now()));
-        [dying, deadline].into_iter().flatten().min()
+        let now = self.clock.now();
+        let machines = match self.leaving.has_begun() {
+            true => self.leaving.deadline(self.plan),
+            false => machine.deadline(),
+        };
+        let relays = self.relay.as_ref().and_then(Relay::deadline);
+        let deadlines = [machines, relays].into_iter().flatten();
+        let deadlines = deadlines.map(|deadline| deadline.since(now));
+        deadlines.chain(dying).min()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
@@ -168,6 +209,7 @@ impl<'a> Core<'a> {
                 .as_ref()
                 .map(|helper| helper.link.as_fd().as_raw_fd()),
         );
+        watched.extend(self.relay.as_ref().and_then(Relay::watched));
         let (records, ready) = (&mut self.records, &mut self.ready);
         wait::wait(self.inbox, &watched, timeout, records, ready);
         self.hear()
@@ -190,6 +232,7 @@ impl<'a> Core<'a> {
         for (_, ended) in self.runs.ended() {
             self.terminal.take_back(ended.pid);
         }
+        self.hear_relay();
         self.hear_helper(&mut facts);
         facts.extend(signals);
         facts
@@ -212,14 +255,27 @@ impl<'a> Core<'a> {
             return;
         };
         let program = ended.program;
+        if let Some(relay) = &mut self.relay {
+            relay.program_ended(program);
+        }
         if let Some(kept) = ended.kept.take() {
             self.said.hear_output(program, *kept, ending);
         }
-        if let Some((container, path)) = self.owners.termination_message(program, self.plan) {
-            let message = last_words::read(path).unwrap_or_else(|error| {
-                log::debug!("no termination message from {}: {error}", path.display());
-                None
+        if let Some((container, its)) = self.owners.termination_message(program, self.plan) {
+            let mut message = its.path.as_deref().and_then(|path| {
+                last_words::read(path).unwrap_or_else(|error| {
+                    log::debug!("no termination message from {}: {error}", path.display());
+                    None
+                })
             });
+            self.unsaid.retain(|(of, _)| *of != container);
+            if let (None, Some(relay), true) =
+                (&message, &self.relay, its.or_output && !ending.is_success())
+            {
+                message = relay.last_words(program);
+                self.unsaid
+                    .extend(message.is_none().then_some((container, program)));
+            }
             if let Some(reception) = &mut self.reception {
                 reception.last_words(container, message.as_deref());
             }
@@ -268,6 +324,7 @@ impl<'a> Core<'a> {
         );
         own.extend(self.listener.as_ref().map(|listener| listener.as_raw_fd()));
         own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
+        own.extend(self.relay.iter().flat_map(Relay::descriptors));
         own.extend(self.terminal.descriptor());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
@@ -287,15 +344,35 @@ impl<'a> Core<'a> {
     }
 
     /// Before leaving, or whoever starts us again at once finds the port still taken. PID 1 takes all with it.
-    fn end_helper(&mut self) {
+    pub(super) fn end_helper(&mut self) {
         if self.own_pid != 1 {
             self.dying
                 .extend(self.helper.take().map(|helper| helper.pid));
+            self.dying.extend(self.relay.as_ref().and_then(Relay::pid));
             self.dying.drain(..).for_each(net::end);
         }
         if let Some(control) = &self.control {
             control.remove();
         }
+    }
+
+    fn hear_relay(&mut self) {
+        let Some(relay) = &mut self.relay else { return };
+        if let Heard::Lost(pid) = relay.hear(self.clock.now()) {
+            self.dying
+                .extend(Some(pid).filter(|pid| !net::collect(*pid)));
+            self.dying_rest = FIRST_DYING_REST;
+        }
+        let (said, reception) = (&mut self.said, &mut self.reception);
+        self.unsaid.retain(|(container, program)| {
+            let words = relay.last_words(*program);
+            if let Some(reception) = reception {
+                reception.late_last_words(*container, words.as_deref());
+            }
+            let is_missing = words.is_none();
+            said.hear_message(*container, words);
+            is_missing
+        });
     }
 
     fn hear_helper(&mut self, facts: &mut Vec<Fact>) {

@@ -10,7 +10,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// The kubelet keeps as much of the answer of an exec probe (maxRespBodyLength).
 const KEPT_BYTES: usize = 10 << 10;
@@ -115,18 +115,14 @@ fn has_more(pipe: &OwnedFd) -> bool {
 }
 
 impl Writers {
-    /// In the child: puts them in the place of 1 and 2.
-    pub fn put_in_place(&self) -> Result<(), Errno> {
-        for (end, number) in self.ends.iter().zip(1..) {
-            // SAFETY: both are descriptors of this process, and 1 and 2 are the program's to be.
-            Errno::result(unsafe { libc::dup2(end.as_raw_fd(), number) })?;
-        }
-        Ok(())
-    }
-
     /// Both.
     pub fn each(&self) -> [BorrowedFd<'_>; 2] {
         [self.ends[0].as_fd(), self.ends[1].as_fd()]
+    }
+
+    /// Their numbers.
+    pub fn raw(&self) -> [RawFd; 2] {
+        [self.ends[0].as_raw_fd(), self.ends[1].as_raw_fd()]
     }
 }
 

@@ -11,6 +11,7 @@ mod guests;
 mod identity;
 mod kept;
 mod last_words;
+mod leaving;
 mod limits;
 mod log;
 mod mark;
@@ -42,6 +43,8 @@ use crate::lifecycle::Aftermath;
 use crate::machine::Machine;
 use crate::net::control::Control;
 use crate::plan::{Conduct, ExitCode, Plan, Signal};
+use crate::relay::Relay;
+use limits::Limits;
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +53,8 @@ use std::time::Duration;
 /// What a bug leaves to the containers of a plan that names no grace: the time that `docker stop` would give them.
 const GRACE_AFTER_BUG: Duration = Duration::from_secs(10);
 
-/// Leads a life from its first turn to its exit code.
+/// Leads a life from its first turn to its exit code; or gives all the faults for which output cannot go the way that the
+/// plan asks for, and then nothing was started.
 ///
 /// `inbox` can only be had by whoever has blocked all signals, so taking it here makes that order hold. A panic of the machine or of the
 /// hands is not the end of the container: [`Aftermath`] stops everything in order and leaves with [`ExitCode::BUG`].
@@ -60,9 +64,14 @@ pub fn run(
     inbox: &Inbox,
     listener: Option<OwnedFd>,
     control: Option<Control>,
-) -> ExitCode {
-    let mut core = Core::new(plan, inbox, listener, control);
-    let mut machine = machine;
+) -> Result<ExitCode, Vec<String>> {
+    let limits = Limits::make_room(plan);
+    let relay = Relay::open(plan, standard::colours())?;
+    let core = Core::new(plan, inbox, limits, listener, control, relay);
+    Ok(lead(core, machine, plan))
+}
+
+fn lead(mut core: Core, mut machine: Box<dyn Machine>, plan: &Plan) -> ExitCode {
     let (mut first, mut had_bug) = (true, false);
     loop {
         let turn = catch_unwind(AssertUnwindSafe(|| core.turn(&mut *machine, first)));
@@ -73,14 +82,17 @@ pub fn run(
             // Even the aftermath has a bug: leaving is all that is left, and the kernel ends what PID 1 leaves behind.
             Err(_) if had_bug => return ExitCode::BUG,
             Err(_) => {
-                let grace = match &plan.conduct {
-                    Conduct::Pod(pod) => pod.grace,
-                    Conduct::Passthrough(_) => GRACE_AFTER_BUG,
-                };
-                machine = Box::new(Aftermath::new(grace, ExitCode::BUG));
+                machine = Box::new(Aftermath::new(grace(plan), ExitCode::BUG));
                 (first, had_bug) = (true, true);
             }
         }
+    }
+}
+
+fn grace(plan: &Plan) -> Duration {
+    match &plan.conduct {
+        Conduct::Pod(pod) => pod.grace,
+        Conduct::Passthrough(_) => GRACE_AFTER_BUG,
     }
 }
 

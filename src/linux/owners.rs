@@ -4,9 +4,8 @@ use super::mark::Owner;
 use crate::machine::RunId;
 use crate::plan::{
     Conduct, Container, ContainerId, Handler, Hook, HookKind, Plan, ProbeKind, ProgramId,
-    RestartPolicy, RestartRule, Role, RuleAction,
+    RestartPolicy, RestartRule, Role, RuleAction, TerminationMessage,
 };
-use std::path::Path;
 
 /// What a program is to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +60,12 @@ impl Owners {
         &self,
         program: ProgramId,
         plan: &'p Plan,
-    ) -> Option<(ContainerId, &'p Path)> {
+    ) -> Option<(ContainerId, &'p TerminationMessage)> {
         let (id, Conduct::Pod(pod)) = (self.container(program)?, &plan.conduct) else {
             return None;
         };
         let message = pod.container(id).termination_message.as_ref()?;
-        Some((id, &message.path))
+        Some((id, message))
     }
 
     /// Whose the processes of this run are.

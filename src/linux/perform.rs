@@ -26,6 +26,10 @@ impl Core<'_> {
                 Action::StrikeAll(signal) => {
                     let mut spared = self.guests.pids().to_vec();
                     spared.extend(self.helper.as_ref().map(|helper| helper.pid));
+                    if let Some(relay) = &mut self.relay {
+                        spared.extend(relay.pid());
+                        relay.expect_death();
+                    }
                     everyone::strike(*signal, self.own_pid, &spared, &self.runs);
                 }
                 // Sent together when the step is done.
@@ -45,16 +49,20 @@ impl Core<'_> {
 
     fn start(&mut self, run: RunId, program: ProgramId) -> Option<Fact> {
         let its = self.plan.program(program);
-        if let Some((_, path)) = self.owners.termination_message(program, self.plan)
+        if let Some((_, message)) = self.owners.termination_message(program, self.plan)
+            && let Some(path) = &message.path
             && let Err(error) = last_words::prepare(path)
         {
             let path = path.display();
             log::debug!("no termination message can be left in {path}: {error}");
         }
-        self.reopening.prepare(its);
         let marked = its.placement == Placement::Alone;
         let mark = marked.then(|| self.marks.variable(self.owners.owner(run, program)));
-        match self.spawner().spawn(its, mark) {
+        let relayed = self.relay.as_ref().and_then(|r| r.outputs_of(program));
+        if relayed.is_none() && !its.kept_output {
+            self.reopening.prepare(its);
+        }
+        match self.spawner().spawn(its, mark, relayed) {
             Ok(Forked { pid, exec, kept }) => {
                 self.runs.enter(Entry {
                     run,

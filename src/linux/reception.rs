@@ -64,6 +64,11 @@ impl Reception {
         self.chronicle.last_words(container, words);
     }
 
+    /// The same, where it was heard of only later.
+    pub fn late_last_words(&mut self, container: ContainerId, words: Option<&str>) {
+        self.chronicle.late_last_words(container, words);
+    }
+
     /// What the helper says. Orders become facts.
     pub fn take(&mut self, questions: Vec<Question>, orders: Vec<Order>, facts: &mut Vec<Fact>) {
         self.questions.extend(questions);

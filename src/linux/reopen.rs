@@ -41,27 +41,29 @@ impl Reopening {
         // SAFETY: both are open, if only as what fills a hole, and nobody closes them.
         let inherited = unsafe { [BorrowedFd::borrow_raw(1), BorrowedFd::borrow_raw(2)] };
         for (place, fd) in inherited.into_iter().enumerate() {
-            let Err(why) = self.open_up(fd) else { continue };
+            let Err(errno) = self.open_up(fd) else {
+                continue;
+            };
             if !std::mem::replace(&mut self.has_complained[place], true) {
                 let (link, name) = (["/dev/stdout", "/dev/stderr"][place], &program.name);
+                let why = errno.desc().to_ascii_lowercase();
                 log::warn!("{name} cannot open {link}: {why}; writing to the descriptor works");
             }
         }
     }
 
-    fn open_up(&self, fd: BorrowedFd<'_>) -> Result<(), String> {
+    fn open_up(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         let Ok(stat) = fstat(fd) else { return Ok(()) };
         let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
         let has_name = match kind {
-            SFlag::S_IFSOCK => return Err("it is a socket, and no path opens one".to_owned()),
             SFlag::S_IFIFO => false,
             SFlag::S_IFREG | SFlag::S_IFCHR => true,
-            // What fills a hole, and whatever else nobody can open.
+            // What fills a hole, and whatever else nobody can open. Before a socket, output is relayed.
             _ => return Ok(()),
         };
         match has_name && !self.is_pid_1 {
             true => Ok(()),
-            false => let_all_write(fd, &stat).map_err(|errno| errno.desc().to_ascii_lowercase()),
+            false => let_all_write(fd, &stat),
         }
     }
 }

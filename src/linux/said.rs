@@ -124,6 +124,7 @@ mod tests {
         Plan {
             programs: Vec::new(),
             checks: Vec::new(),
+            outputs: crate::plan::Outputs::default(),
             // Where there is no pod, a container is called by its number.
             conduct: Conduct::Passthrough(Passthrough {
                 main: None,

@@ -28,7 +28,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{ForkResult, Pid, chdir, fork, pipe2, setpgid, setsid};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -61,24 +61,30 @@ struct Ready<'p> {
     argv: Vec<*const libc::c_char>,
     variables: Variables,
     stdin: Option<OwnedFd>,
-    output: Option<Writers>,
+    outputs: Option<[RawFd; 2]>,
 }
 
 /// stage, three spare bytes, errno.
 type Failure = [u8; 8];
 
 impl Spawner<'_> {
-    /// Forks `program`. `mark` is the variable that tells whose process it is, if it is to carry one.
-    pub fn spawn(&self, program: &Program, mark: Option<CString>) -> Result<Forked, Unstartable> {
+    /// Forks `program`. `mark` is the variable that tells whose process it is, if it is to carry one; `relayed` is what
+    /// it is to have as 1 and 2, if not what is inherited.
+    pub fn spawn(
+        &self,
+        program: &Program,
+        mark: Option<CString>,
+        relayed: Option<[RawFd; 2]>,
+    ) -> Result<Forked, Unstartable> {
         let refused = failed(Stage::Fork);
         let words = program.argv.iter().map(|word| word.as_ptr());
         let (told, tell) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(refused)?;
-        let (kept, output) = match program.kept_output {
+        let (kept, writers) = match program.kept_output {
             true => kept::pipes().map(|(kept, ends)| (Some(Box::new(kept)), Some(ends))),
             false => Ok((None, None)),
         }
         .map_err(refused)?;
-        if let Some(writers) = &output {
+        if let Some(writers) = &writers {
             reopen::prepare_kept(program, writers.each());
         }
         let ready = Ready {
@@ -89,7 +95,7 @@ impl Spawner<'_> {
                 Stdin::Inherited => None,
                 Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
             },
-            output,
+            outputs: writers.as_ref().map(Writers::raw).or(relayed),
         };
         if program.placement == Placement::Session {
             self.terminal.let_go();
@@ -151,8 +157,10 @@ impl Spawner<'_> {
             let placed = Errno::result(unsafe { libc::dup2(empty.as_raw_fd(), 0) });
             placed.map_err(failed(Stage::Stdin))?;
         }
-        if let Some(writers) = &ready.output {
-            writers.put_in_place().map_err(failed(Stage::Output))?;
+        for (end, number) in ready.outputs.iter().flatten().zip(1..) {
+            // SAFETY: both are descriptors of this process, and 1 and 2 are the program's to be.
+            let placed = Errno::result(unsafe { libc::dup2(*end, number) });
+            placed.map_err(failed(Stage::Output))?;
         }
         self.limits.restore();
         let folder = program.working_dir.as_deref();

@@ -29,6 +29,13 @@ pub fn fill_holes() {
     }
 }
 
+/// Whether 1 and 2 are terminals whose user has not said that colours are unwelcome (no-color.org).
+pub fn colours() -> [bool; 2] {
+    let unwelcome = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    // SAFETY: asks about a number.
+    [1, 2].map(|fd| !unwelcome && unsafe { libc::isatty(fd) } == 1)
+}
+
 /// Standard error for the log.
 #[derive(Debug, Default)]
 pub struct Stderr {

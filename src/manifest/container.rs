@@ -351,7 +351,7 @@ fn termination_message(entry: &Object) -> Option<TerminationMessage> {
         },
     };
     Some(TerminationMessage {
-        path: path.into(),
+        path: Some(path.into()),
         or_output,
     })
 }

@@ -66,12 +66,21 @@ struct Candidate<'t> {
     name: Option<&'t str>,
 }
 
-/// The chosen PodSpec, and the name that its object goes by.
+/// The pod that is meant.
+pub(super) struct Chosen<'t> {
+    pub spec: Spot<'t>,
+    /// The pod's own, not those of whatever makes it. A bare PodSpec has none.
+    pub metadata: Option<Spot<'t>>,
+    /// That its object goes by.
+    pub name: Option<String>,
+}
+
+/// The chosen pod.
 pub(super) fn choose<'t>(
     documents: &'t [Rc<Node>],
     around: &Around,
     findings: &'t Findings,
-) -> Option<(Spot<'t>, Option<String>)> {
+) -> Option<Chosen<'t>> {
     let mut candidates = Vec::new();
     let mut others = Vec::new();
     for document in documents {
@@ -211,9 +220,13 @@ impl<'t> Candidate<'t> {
     }
 
     /// The way down to the PodSpec.
-    fn spec(self) -> Option<(Spot<'t>, Option<String>)> {
+    fn spec(self) -> Option<Chosen<'t>> {
         let Some(maker) = self.maker else {
-            return Some((self.root, None));
+            return Some(Chosen {
+                spec: self.root,
+                metadata: None,
+                name: None,
+            });
         };
         let mut holder = self.root.clone();
         for step in maker.way {
@@ -242,7 +255,11 @@ impl<'t> Candidate<'t> {
         }
         let spec = object.required("spec")?.clone();
         check_policy(&spec, maker);
-        Some((spec, self.name.map(str::to_owned)))
+        Some(Chosen {
+            spec,
+            metadata: object.get("metadata").cloned(),
+            name: self.name.map(str::to_owned),
+        })
     }
 }
 

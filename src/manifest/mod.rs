@@ -11,6 +11,7 @@
 //! What surprised us: defaulting comes before validation in the API server, so an explicit `periodSeconds: 0` is 10
 //! and no fault (S32), while the zero of a probe's grace is one (S33).
 
+mod annotations;
 mod asking;
 mod container;
 mod document;
@@ -31,6 +32,7 @@ use std::ffi::CString;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use annotations::Outputs;
 pub use fault::{Fault, Faults, Position};
 
 /// What a manifest is read amid.
@@ -58,6 +60,8 @@ pub struct Understood {
     pub programs: Vec<Program>,
     /// The plan's checks.
     pub checks: Vec<Check>,
+    /// How output is to go, as far as the pod's annotations say it.
+    pub outputs: Outputs,
     /// To be said before anything starts: what was passed over, and what is allowed but hardly meant.
     pub warnings: Vec<String>,
 }
@@ -67,9 +71,15 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
     let findings = Findings::default();
     let documents = tree::documents(text, &findings);
     let mut making = Making::default();
-    let made = document::choose(&documents, around, &findings)
-        .map(|(spec, name)| (pod::pod(&spec, around, &mut making), name));
-    let ((pod, name), passed, mut warnings) = findings.settle(made)?;
+    let made = document::choose(&documents, around, &findings).map(|chosen| {
+        let pod = pod::pod(&chosen.spec, around, &mut making);
+        let metadata = chosen.metadata.iter();
+        let outputs = metadata
+            .map(|it| annotations::outputs(it, &pod.containers))
+            .next();
+        (pod, chosen.name, outputs.unwrap_or_default())
+    });
+    let ((pod, name, outputs), passed, mut warnings) = findings.settle(made)?;
     if !passed.is_empty() {
         warnings.insert(
             0,
@@ -81,6 +91,7 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
         pod,
         programs: making.programs,
         checks: making.checks,
+        outputs,
         warnings,
     })
 }

@@ -8,7 +8,7 @@ use super::identity;
 use super::names;
 use super::spot::{Object, Spot};
 use super::{Around, Making, seconds};
-use crate::plan::{Container, ExitMap, Pod, RestartPolicy};
+use crate::plan::{Container, ExitMap, Pod, RestartPolicy, TerminationMessage};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -142,29 +142,30 @@ fn who_takes_the_command(
 
 /// A termination message is a container's if no other entry writes to the same path.
 fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
+    let path_of = |container: &Container| container.termination_message.clone()?.path;
     let mut writers = HashMap::new();
-    for message in containers
-        .iter()
-        .filter_map(|c| c.termination_message.as_ref())
-    {
-        *writers.entry(message.path.clone()).or_insert(0_u32) += 1;
+    for path in containers.iter().filter_map(path_of) {
+        *writers.entry(path).or_insert(0_u32) += 1;
     }
     for container in containers {
-        let Some(message) = &container.termination_message else {
+        let Some(path) = path_of(container).filter(|path| writers.get(path) != Some(&1)) else {
             continue;
         };
-        if writers.get(&message.path) == Some(&1) {
-            continue;
-        }
-        let is_said = message.path.as_os_str() != super::container::TERMINATION_LOG;
-        if is_said || message.or_output {
+        if path.as_os_str() != super::container::TERMINATION_LOG {
             spec.spot.findings.warn(format!(
                 "{}: other containers have the same terminationMessagePath {}, so nobody's message is read from it",
                 container.name,
-                quoted(&message.path.to_string_lossy())
+                quoted(&path.to_string_lossy())
             ));
         }
-        container.termination_message = None;
+        container.termination_message = container
+            .termination_message
+            .take()
+            .filter(|message| message.or_output)
+            .map(|message| TerminationMessage {
+                path: None,
+                ..message
+            });
     }
 }
 

@@ -174,16 +174,22 @@ impl<'t> Spot<'t> {
             .collect()
     }
 
-    /// Every field of a map that has texts for values.
-    pub fn texts(&self) -> Vec<(&'t str, &'t str)> {
+    /// Every field of a map whose keys are anybody's.
+    pub fn entries(&self) -> Vec<(&'t str, Spot<'t>)> {
         let Value::Map(entries) = &self.node.value else {
             self.wanted("a map");
             return Vec::new();
         };
-        let text = |(key, node): &'t (super::tree::Key, std::rc::Rc<Node>)| {
-            Some((key.name.as_str(), self.step(node, &key.name).text()?))
-        };
-        entries.iter().filter_map(text).collect()
+        let entries = entries.iter();
+        entries
+            .map(|(key, node)| (key.name.as_str(), self.step(node, &key.name)))
+            .collect()
+    }
+
+    /// Every field of a map that has texts for values.
+    pub fn texts(&self) -> Vec<(&'t str, &'t str)> {
+        let text = |(key, spot): (&'t str, Spot<'t>)| Some((key, spot.text()?));
+        self.entries().into_iter().filter_map(text).collect()
     }
 
     pub fn is_text(&self) -> bool {

@@ -5,7 +5,7 @@
 //! when nobody watches.
 
 use super::probe::understand;
-use crate::plan::{Ask, ControlRequest, Output};
+use crate::plan::{Ask, ControlRequest, Layout};
 use crate::report::{describe, table, yaml};
 use serde_json::Value;
 use std::io::{self, ErrorKind, Read, Write};
@@ -55,16 +55,16 @@ fn ask(request: &ControlRequest, print: &mut dyn FnMut(&str)) -> Result<(), Refu
         } => {
             let document = get(path, "/status")?;
             print(&match output {
-                Output::Table => table::pod(&document, false, now()),
-                Output::Wide => table::pod(&document, true, now()),
-                Output::Json => format!("{document:#}\n"),
-                Output::Yaml => yaml::text(&document),
+                Layout::Table => table::pod(&document, false, now()),
+                Layout::Wide => table::pod(&document, true, now()),
+                Layout::Json => format!("{document:#}\n"),
+                Layout::Yaml => yaml::text(&document),
             });
         }
         Ask::Status {
             output,
             watch: true,
-        } => watch_status(path, *output == Output::Wide, print)?,
+        } => watch_status(path, *output == Layout::Wide, print)?,
         Ask::Describe { name } => {
             let (document, events) = (get(path, "/status")?, get(path, "/events")?);
             let text = describe::describe(&document, &events, name.as_deref(), now());

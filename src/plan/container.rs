@@ -143,9 +143,9 @@ pub enum RuleAction {
 /// Where a container leaves its last words (terminationMessagePath, terminationMessagePolicy).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminationMessage {
-    /// Emptied before each start, read after each end.
-    pub path: PathBuf,
-    /// Whether the end of the container's output stands in for an empty file after a failure
+    /// Emptied before each start, read after each end. None: others write to the same file, so it tells of nobody.
+    pub path: Option<PathBuf>,
+    /// Whether the end of the container's output, where that is relayed, stands in for an empty file after a failure
     /// (FallbackToLogsOnError).
     pub or_output: bool,
 }

@@ -5,6 +5,7 @@
 
 mod container;
 mod exit;
+mod output;
 mod probe;
 mod request;
 mod serving;
@@ -20,10 +21,11 @@ pub use container::{
     TerminationMessage,
 };
 pub use exit::{ExitCode, ExitMap};
+pub use output::{Capture, Format, LONGEST_LINE_BYTES, Output, Outputs, Relayed, Stream};
 pub use probe::{
     Asker, Check, CheckId, Handler, Hook, HookKind, HttpGet, NetworkQuestion, Probe, ProbeKind,
 };
-pub use request::{Ask, ControlRequest, Output};
+pub use request::{Ask, ControlRequest, Layout};
 pub use serving::{Control, Serving};
 pub use signal::Signal;
 
@@ -34,6 +36,8 @@ pub struct Plan {
     pub programs: Vec<Program>,
     /// Every network question that may be asked.
     pub checks: Vec<Check>,
+    /// What becomes of what they write.
+    pub outputs: Outputs,
     /// How to behave.
     pub conduct: Conduct,
     /// Where to serve the health endpoints, if anywhere.

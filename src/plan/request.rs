@@ -17,7 +17,7 @@ pub enum Ask {
     /// The pod and its containers.
     Status {
         /// In which form.
-        output: Output,
+        output: Layout,
         /// Again whenever something has changed.
         watch: bool,
     },
@@ -58,7 +58,7 @@ pub enum Ask {
 
 /// The forms of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum Layout {
     /// Columns.
     Table,
     /// More columns.

@@ -110,9 +110,16 @@ impl Chronicle {
     pub fn last_words(&mut self, id: ContainerId, words: Option<&str>) {
         let most = LAST_WORDS_LIMIT / self.last_words.len().max(1);
         if let Some([latest, before]) = self.last_words.get_mut(id.0) {
-            let words = words.filter(|words| !words.is_empty());
             *before = latest.take();
-            *latest = words.map(|words| words[..words.floor_char_boundary(most)].to_owned());
+            *latest = shortened(words, most);
+        }
+    }
+
+    /// The message of the instance that ended last, where it was not known at its end.
+    pub fn late_last_words(&mut self, id: ContainerId, words: Option<&str>) {
+        let most = LAST_WORDS_LIMIT / self.last_words.len().max(1);
+        if let Some([latest, _]) = self.last_words.get_mut(id.0) {
+            *latest = shortened(words, most);
         }
     }
 
@@ -158,6 +165,11 @@ fn milestone(happening: &Happening) -> Option<(Option<ContainerId>, Milestone)> 
         Happening::GraceOver => (None, Milestone::GraceOver),
         _ => return None,
     })
+}
+
+fn shortened(words: Option<&str>, most: usize) -> Option<String> {
+    let words = words.filter(|words| !words.is_empty())?;
+    Some(words[..words.floor_char_boundary(most)].to_owned())
 }
 
 #[cfg(test)]
@@ -277,5 +289,9 @@ mod tests {
         assert_eq!(before.as_deref(), Some("one"));
         chronicle.last_words(WEB, None);
         assert_eq!(chronicle.all_last_words()[WEB.0][0], None);
+        chronicle.late_last_words(WEB, Some("late"));
+        let [latest, before] = &chronicle.all_last_words()[WEB.0];
+        assert_eq!(latest.as_deref(), Some("late"));
+        assert_eq!(before.as_ref().map(String::len), Some(share));
     }
 }

@@ -3,8 +3,8 @@
 //! What a person gave is shown back, commands included; of variables only the names, for values are often secrets.
 
 use crate::plan::{
-    Check, Conduct, Container, Handler, Hook, Identity, NetworkQuestion, Plan, Pod, Probe, Program,
-    Restart, RestartPolicy, Role, RuleAction, Stdin,
+    Capture, Check, Conduct, Container, Handler, Hook, Identity, NetworkQuestion, Output, Plan,
+    Pod, Probe, Program, Restart, RestartPolicy, Role, RuleAction, Stdin,
 };
 use serde_json::{Map, Value};
 use std::fmt::Write;
@@ -155,7 +155,19 @@ fn described(plan: &Plan, name: Option<&str>) -> Fields {
     if let Some(address) = plan.health {
         put(&mut fields, "health", address.to_string());
     }
+    let captures: Vec<String> = plan.outputs.captures.iter().map(captured).collect();
+    if !captures.is_empty() {
+        fields.push(("captures", Shown::Texts(captures)));
+    }
     fields
+}
+
+/// As it is written behind `--capture`.
+fn captured(capture: &Capture) -> String {
+    let container = capture.container.iter();
+    let container: String = container.map(|name| format!(":{name}")).collect();
+    let (path, stream) = (capture.path.display(), capture.stream.name());
+    format!("{path}={stream}{container}")
 }
 
 fn described_pod(fields: &mut Fields, plan: &Plan, pod: &Pod) {
@@ -187,6 +199,13 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
     put(&mut fields, "role", role);
     put(&mut fields, "name", container.name.as_str());
     described_program(&mut fields, plan.program(container.program));
+    if let Some(relayed) = plan.outputs.of(container.program) {
+        put(
+            &mut fields,
+            "output",
+            Output::Relayed(relayed.format).word(),
+        );
+    }
     described_restart(&mut fields, &container.restart);
     let probes = [
         ("startupProbe", &container.startup_probe),
@@ -210,7 +229,10 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         put(&mut fields, "stopSignal", signal.to_string());
     }
     if let Some(message) = &container.termination_message {
-        put(&mut fields, "lastWords", message.path.display().to_string());
+        let path = message.path.iter().map(|path| path.display().to_string());
+        let output = message.or_output.then(|| "output".to_owned());
+        let words: Vec<String> = path.chain(output).collect();
+        put(&mut fields, "lastWords", words.join(" or "));
     }
     fields
 }

@@ -8,8 +8,8 @@ use crate::machine::{
 };
 use crate::plan::{
     Asker, Check, CheckId, Conduct, Container, ContainerId, Environment, ExitCode, ExitMap,
-    Handler, HttpGet, Identity, Mask, NetworkQuestion, Placement, Plan, Pod, Probe, Program,
-    ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
+    Handler, HttpGet, Identity, Mask, NetworkQuestion, Outputs, Placement, Plan, Pod, Probe,
+    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
 };
 use crate::time::Time;
 use std::ffi::CString;
@@ -116,6 +116,7 @@ pub fn plan() -> Plan {
     Plan {
         programs: (0..10).map(|n| program(&format!("program-{n}"))).collect(),
         checks: vec![get("/ready?key=hunter2"), get("/up")],
+        outputs: Outputs::default(),
         conduct: Conduct::Pod(pod()),
         health: None,
         serving: Serving::default(),

@@ -160,8 +160,8 @@ pub(super) fn span(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving,
-        Stdin, Target,
+        Conduct, Environment, ExitMap, Identity, Mask, Outputs, Passthrough, Placement, Program,
+        Serving, Stdin, Target,
     };
 
     fn plan(file: &str) -> Plan {
@@ -179,6 +179,7 @@ mod tests {
                 kept_output: false,
             }],
             checks: Vec::new(),
+            outputs: Outputs::default(),
             conduct: Conduct::Passthrough(Passthrough {
                 main: Some(ProgramId(0)),
                 target: Target::Process,

@@ -12,7 +12,7 @@ fn scene_of(path: &str) -> Scene {
     let script = r#"if mkdir "$D/been"; then echo first words > "$D/message"; exit 3; fi; exit 4"#;
     let mut web = container("web", 0);
     web.termination_message = Some(TerminationMessage {
-        path: path.into(),
+        path: Some(path.into()),
         or_output: false,
     });
     let ended = |run, code| {

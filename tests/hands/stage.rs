@@ -5,8 +5,8 @@ use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
-    Conduct, Container, Environment, ExitMap, Identity, Mask, Placement, Plan, Pod, Program,
-    ProgramId, Restart, RestartPolicy, Role, Signal, Stdin,
+    Conduct, Container, Environment, ExitMap, Identity, Mask, Outputs, Placement, Plan, Pod,
+    Program, ProgramId, Restart, RestartPolicy, Role, Signal, Stdin,
 };
 use monopod::time::Time;
 use std::collections::VecDeque;
@@ -108,6 +108,7 @@ pub fn plan(programs: Vec<Program>, containers: Vec<Container>) -> Plan {
     Plan {
         programs,
         checks: Vec::new(),
+        outputs: Outputs::default(),
         conduct: Conduct::Pod(Pod {
             name: None,
             containers,
@@ -174,7 +175,8 @@ pub fn live(scene: Option<Named>) -> ExitCode {
     });
     match (linux::become_subreaper(), Inbox::new(mask)) {
         (Ok(()), Ok(inbox)) => {
-            ExitCode::from(linux::run(&scene.plan, machine, &inbox, None, None).0)
+            let code = linux::run(&scene.plan, machine, &inbox, None, None);
+            ExitCode::from(code.expect("no output is relayed").0)
         }
         _ => ExitCode::FAILURE,
     }

@@ -6,8 +6,8 @@ use monopod::machine::Machine;
 use monopod::passthrough;
 use monopod::plan::{
     Asker, Check, Conduct, Container, Environment, ExitMap, HealthAddress, Identity, Mask,
-    NetworkQuestion, Passthrough, Placement, Plan, Pod, Program, ProgramId, Restart, RestartPolicy,
-    Role, Serving, Signal, Stdin, Target,
+    NetworkQuestion, Outputs, Passthrough, Placement, Plan, Pod, Program, ProgramId, Restart,
+    RestartPolicy, Role, Serving, Signal, Stdin, Target,
 };
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ pub fn plan(names: &[&str], checks: &[Option<Duration>], conduct: Conduct, healt
     Plan {
         programs: names.iter().map(|name| program(name)).collect(),
         checks: checks.iter().map(|timeout| check(*timeout)).collect(),
+        outputs: Outputs::default(),
         conduct,
         health: health.then_some(HealthAddress::Any(9110)),
         serving: Serving::default(),

@@ -2,7 +2,7 @@
 
 use super::{EMPTY, Stream, with};
 use crate::cli::Invocation;
-use crate::plan::{Ask, ControlRequest, ExitCode, Output};
+use crate::plan::{Ask, ControlRequest, ExitCode, Layout};
 
 fn asked(argv: &[&str]) -> ControlRequest {
     match EMPTY.ask(argv) {
@@ -16,10 +16,10 @@ fn each_command_is_understood() {
     let name = || "web".to_owned();
     let status = |output, watch| Ask::Status { output, watch };
     for (words, ask) in [
-        (&["status"][..], status(Output::Table, false)),
-        (&["status", "-o", "wide", "-w"], status(Output::Wide, true)),
-        (&["status", "--output=json"], status(Output::Json, false)),
-        (&["status", "-oyaml"], status(Output::Yaml, false)),
+        (&["status"][..], status(Layout::Table, false)),
+        (&["status", "-o", "wide", "-w"], status(Layout::Wide, true)),
+        (&["status", "--output=json"], status(Layout::Json, false)),
+        (&["status", "-oyaml"], status(Layout::Yaml, false)),
         (&["describe"], Ask::Describe { name: None }),
         (&["describe", "web"], Ask::Describe { name: Some(name()) }),
         (&["events", "--watch"], Ask::Events { watch: true }),

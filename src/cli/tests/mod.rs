@@ -5,6 +5,7 @@ mod control;
 mod dumb_init;
 mod faults;
 mod native;
+mod output;
 mod pod_form;
 mod probe;
 mod probe_flag;

@@ -8,8 +8,8 @@ use crate::machine::{
     Action, Ending as End, Fact, Machine, PodStatus, RunId, Sender, Stage, Unstartable,
 };
 use crate::plan::{
-    self, Conduct, Container, ExitCode, ExitMap, Plan, ProgramId, Restart, RestartPolicy, Role,
-    Signal, Target,
+    self, Conduct, Container, ExitCode, ExitMap, Outputs, Plan, ProgramId, Restart, RestartPolicy,
+    Role, Signal, Target,
 };
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -159,6 +159,7 @@ impl Story {
         let plan = Plan {
             programs: Vec::new(),
             checks: Vec::new(),
+            outputs: Outputs::default(),
             conduct: Conduct::Pod(self.pod.clone()),
             health: None,
             serving: plan::Serving::default(),

@@ -139,8 +139,8 @@ spec:
         .as_ref()
         .expect("its path is its alone");
     assert_eq!(
-        (message.path.to_str(), message.or_output),
-        (Some("/tmp/words"), true)
+        (&message.path, message.or_output),
+        (&Some("/tmp/words".into()), true)
     );
     assert_eq!(understood.container("other").termination_message, None);
     assert_eq!(understood.program("web").stdin, Stdin::Inherited);
@@ -293,7 +293,7 @@ fn a_termination_message_is_read_where_one_container_writes_it() {
         .termination_message
         .as_ref()
         .expect("there is one container");
-    assert_eq!(message.path.to_str(), Some("/dev/termination-log"));
+    assert_eq!(message.path, Some("/dev/termination-log".into()));
     let two = "containers: [{name: a, command: [a]}, {name: b, command: [b], terminationMessagePath: /b}]";
     let two = understood(two);
     assert!(two.container("a").termination_message.is_some());
@@ -310,6 +310,15 @@ fn a_termination_message_is_read_where_one_container_writes_it() {
         shared.warnings.is_empty(),
         "by default they share it, which is nobody's mistake"
     );
+    let or_output = "containers: [{name: a, command: [a], terminationMessagePolicy: FallbackToLogsOnError}, \
+                     {name: b, command: [b]}]";
+    let or_output = understood(or_output);
+    let message = or_output.container("a").termination_message.as_ref();
+    assert_eq!(
+        message.map(|it| (&it.path, it.or_output)),
+        Some((&None, true))
+    );
+    assert_eq!(or_output.container("b").termination_message, None);
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub fn cases() -> Vec<Case> {
             strict,
         ),
         Case::own(
+            "docker run: containers of two uids open /dev/stdout, /dev/stderr and a captured log, relayed or not",
+            output_of_users,
+        ),
+        Case::own(
             "docker run -it: Ctrl-Z, bg, fg and Ctrl-C work in a shell",
             interactive,
         ),
@@ -399,6 +403,46 @@ fn strict(scene: &Scene) -> Outcome {
     ])?)?;
     run(&mut docker(&["kill", "--signal", "USR2", &container.0])?)?;
     ear.expect("sig 12")
+}
+
+fn output_of_users(scene: &Scene) -> Outcome {
+    let user = |name: &str, uid: u32| {
+        format!(
+            "{{name: {name}, securityContext: {{runAsUser: {uid}}}, command: [sh, -c, \"echo {name} out > /dev/stdout; \
+             echo {name} err > /dev/stderr; echo {name} log > /tmp/log\"]}}"
+        )
+    };
+    let manifest = scene.dir.join("pod.yaml");
+    let text = format!(
+        "{{restartPolicy: Never, containers: [{}, {}]}}",
+        user("ann", 1000),
+        user("bob", 1001)
+    );
+    std::fs::write(&manifest, text).map_err(|why| why.to_string())?;
+    for (how, dress) in [("inherit", ""), ("prefix", "ann | ")] {
+        let container = Container::of(scene);
+        let file = manifest.to_string_lossy();
+        let command = ["--output", how, "--capture", "/tmp/log:ann", "-f", &file];
+        let ran = output(&mut container.run(&["--entrypoint", "/monopod"], &command)?)?;
+        ensure!(ran.status.success(), "{how}: {ran:?}");
+        let (out, err) = (text_of(&ran.stdout), text_of(&ran.stderr));
+        for line in ["ann out", "ann log", "bob log"] {
+            let line = format!("{dress}{line}");
+            ensure!(
+                out.lines().any(|said| said == line),
+                "{how}: no {line:?}: {ran:?}"
+            );
+        }
+        ensure!(
+            out.lines().count() == 4 && err.lines().count() == 2,
+            "{how}: {ran:?}"
+        );
+    }
+    Ok(())
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn interactive_with(scene: &Scene, flags: &[&str], command: &[&str]) -> Outcome {

@@ -1,0 +1,123 @@
+//! Writing JSON into a buffer that is there: strings, base 64, and whether a line is an object already.
+//!
+//! Own code for one reason: a string goes straight from the line into the output, without a value in between, and nearly
+//! all of it is copied as it is.
+
+use serde_json::value::RawValue;
+
+/// Writes into a slice that is long enough.
+pub struct Pen<'a> {
+    out: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> Pen<'a> {
+    /// At the beginning.
+    pub fn new(out: &'a mut [u8]) -> Pen<'a> {
+        Pen { out, used: 0 }
+    }
+
+    /// How much was written.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// These bytes, as they are.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.out[self.used..self.used + bytes.len()].copy_from_slice(bytes);
+        self.used += bytes.len();
+    }
+
+    /// `text` as a string, with a line break at its end if asked for. What is not UTF-8 becomes U+FFFD, and the answer is
+    /// false.
+    pub fn quote(&mut self, text: &[u8], line_break: bool) -> bool {
+        self.put(b"\"");
+        let mut is_text = true;
+        if let Ok(text) = std::str::from_utf8(text) {
+            self.escape(text.as_bytes());
+            self.put(if line_break { b"\\n\"" } else { b"\"" });
+            return true;
+        }
+        for chunk in text.utf8_chunks() {
+            self.escape(chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                is_text = false;
+                self.put("\u{FFFD}".as_bytes());
+            }
+        }
+        self.put(if line_break { b"\\n\"" } else { b"\"" });
+        is_text
+    }
+
+    fn escape(&mut self, mut text: &[u8]) {
+        loop {
+            let clean = clean_length(text);
+            self.put(&text[..clean]);
+            let Some(byte) = text.get(clean) else { return };
+            match byte {
+                b'"' => self.put(b"\\\""),
+                b'\\' => self.put(b"\\\\"),
+                b'\n' => self.put(b"\\n"),
+                b'\r' => self.put(b"\\r"),
+                b'\t' => self.put(b"\\t"),
+                other => {
+                    const HEX: &[u8; 16] = b"0123456789abcdef";
+                    let digits = [
+                        HEX[usize::from(other >> 4)],
+                        HEX[usize::from(other & 0b1111)],
+                    ];
+                    self.put(b"\\u00");
+                    self.put(&digits);
+                }
+            }
+            text = &text[clean + 1..];
+        }
+    }
+
+    /// `bytes` in base 64 (RFC 4648), filled up with `=`.
+    pub fn base64(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for three in bytes.chunks(3) {
+            let at = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+            let bits = at(0) << 16 | at(1) << 8 | at(2);
+            let mut four = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0b11_1111) as usize]);
+            for missing in three.len()..3 {
+                four[missing + 1] = b'=';
+            }
+            self.put(&four);
+        }
+    }
+}
+
+/// How many bytes of `text` need no escape: eight at a time, for these are looked at for every line.
+fn clean_length(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut clean = 0;
+    for eight in text.as_chunks::<8>().0 {
+        let word = u64::from_le_bytes(*eight);
+        let small = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let special = small
+            | zeros(word ^ (ONES * u64::from(b'"')))
+            | zeros(word ^ (ONES * u64::from(b'\\')));
+        if special != 0 {
+            // The lowest hit is a true one; borrows only spoil what lies above it.
+            return clean + (special.trailing_zeros() / 8) as usize;
+        }
+        clean += 8;
+    }
+    let rest = &text[clean..];
+    let hit = rest
+        .iter()
+        .position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'));
+    clean + hit.unwrap_or(rest.len())
+}
+
+/// Whether the line is one JSON object and nothing else but space. Nothing is built.
+pub fn is_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
+        && std::str::from_utf8(text)
+            .is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok())
+}

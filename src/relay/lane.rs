@@ -1,0 +1,244 @@
+//! One stream's way through the relay, from the pipe of a source to descriptor 1 or 2, in steps of which each may be the
+//! last: a relay may be killed between any two instructions, and the next one loses no byte and doubles none.
+//!
+//! How: bytes are always in exactly one of five places, and which one can be told from outside.
+//!
+//! ```text
+//!  source ──splice──▶ staging ──read──▶ input ──dress──▶ output ──write──▶ way out ──splice──▶ 1 or 2
+//!  (pipe)             (pipe)           (shared memory)  (shared memory)    (pipe)
+//! ```
+//!
+//! A read or a write of a pipe by a process that is killed leaves open how far it came, for the count that it returns is
+//! lost with the process. So nothing is read from a pipe that others fill, and nothing written to one that others empty.
+//! `staging` and `way out` are ours alone: the bytes they hold are counted (FIONREAD) before and after, and the difference
+//! is how far the lost call came. Between pipes bytes are moved by splice, which loses and copies nothing. Dressing is a
+//! pure function of what is in shared memory, done again if need be.
+//!
+//! Where a source holds much, it is read without `staging`, which costs its writer the reuse of its pages. That so many
+//! bytes are there is asked first, and nobody else takes them, so the read gives exactly those, in one go that a SIGKILL
+//! does not tear. Whether it took place is told by a secret of 16 random bytes that was put where it was to end.
+//!
+//! So there is no recovery: [`Lane::advance`] does in each phase what a relay would do that had just been born into it.
+//!
+//! What surprised us: splice refuses a file opened for appending (`monopod … >> log`). There write(2) is left, and the
+//! size of the file tells how far it came. A device that refuses splice tells nothing: there, one write of less than
+//! 4 KiB may be doubled by a SIGKILL.
+
+mod seen;
+mod send;
+mod take;
+
+pub use seen::{being_taken, in_hand};
+
+use super::format::{self, Dress, Place};
+use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
+use super::pipe::Pipe;
+use super::stamp::Stamp;
+use super::target::is_appended_to;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where the bytes of a turn are.
+mod phase {
+    /// Nowhere: no turn is under way.
+    pub const IDLE: u64 = 0;
+    /// In the source, or some of them in `staging`.
+    pub const TAKING: u64 = 1;
+    /// In `staging` and, so far as they are gone from there, in the input behind the carry.
+    pub const READING: u64 = 2;
+    /// In the source, or in the input where the secret stood.
+    pub const READING_MUCH: u64 = 8;
+    /// In the input, from the cursor on.
+    pub const DRESSING: u64 = 3;
+    /// In the input and dressed in the output; of which `base` bytes are out and more are in the way out.
+    pub const WRITING: u64 = 4;
+    /// The same, but what is in the way out is moving on.
+    pub const FLUSHING: u64 = 5;
+    /// As WRITING, past the way out.
+    pub const APPENDING: u64 = 6;
+    /// In the input: the beginning of a line, which goes into the carry.
+    pub const STOWING: u64 = 7;
+}
+
+/// Why a lane came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The turn is over.
+    Done,
+    /// Whoever reads behind 1 or 2 must read first.
+    Stuck,
+}
+
+/// The lane of one stream.
+pub struct Lane<'p> {
+    words: &'p LaneWords,
+    pages: &'p Pages,
+    buffers: Buffers<'p>,
+    staging: RawFd,
+    into_staging: RawFd,
+    way_out: RawFd,
+    into_way_out: RawFd,
+    /// Descriptor 1 or 2.
+    target: RawFd,
+    appends: bool,
+    /// The phase APPENDING was entered by this relay.
+    is_own_append: bool,
+    stamp: Stamp,
+}
+
+fn get(word: &AtomicU64) -> usize {
+    word.load(Ordering::Acquire) as usize
+}
+
+fn set(word: &AtomicU64, value: usize) {
+    word.store(value as u64, Ordering::Release);
+}
+
+impl<'p> Lane<'p> {
+    /// The lane to `target`, which is 1 or 2, as the last relay left it.
+    ///
+    /// # Safety
+    ///
+    /// Made once in a relay for each target, while no other relay lives.
+    pub unsafe fn new(pages: &'p Pages, target: RawFd, staging: &Pipe, way_out: &Pipe) -> Lane<'p> {
+        let number = target as usize - 1;
+        Lane {
+            words: &pages.board().lanes[number],
+            pages,
+            // SAFETY: by this function's own condition.
+            buffers: unsafe { pages.buffers(number) },
+            staging: staging.out.as_raw_fd(),
+            into_staging: staging.into.as_raw_fd(),
+            way_out: way_out.out.as_raw_fd(),
+            into_way_out: way_out.into.as_raw_fd(),
+            target,
+            appends: is_appended_to(target),
+            is_own_append: false,
+            stamp: Stamp::default(),
+        }
+    }
+
+    /// Whether no turn is under way.
+    pub fn is_idle(&self) -> bool {
+        self.phase() == phase::IDLE
+    }
+
+    /// Descriptor 1 or 2.
+    pub fn target(&self) -> RawFd {
+        self.target
+    }
+
+    fn phase(&self) -> u64 {
+        self.words.phase.load(Ordering::Acquire)
+    }
+
+    fn enter(&self, phase: u64) {
+        self.words.phase.store(phase, Ordering::Release);
+    }
+
+    fn source(&self) -> &'p SourceWords {
+        self.pages.source(get(&self.words.source))
+    }
+
+    /// Begins a turn for the source with this number. Only for an idle lane.
+    pub fn begin(&mut self, number: usize) {
+        set(&self.words.source, number);
+        self.enter(phase::TAKING);
+    }
+
+    /// Goes on with the turn until it is over or the reader must read. `from` is the pipe of the turn's source.
+    pub fn advance(&mut self, from: RawFd, dress: &Dress) -> Rest {
+        loop {
+            match self.phase() {
+                phase::IDLE => return Rest::Done,
+                phase::TAKING => self.take(from),
+                phase::READING => self.read(),
+                phase::READING_MUCH => self.read_much(from),
+                phase::DRESSING => self.dress(dress),
+                phase::WRITING => self.write(),
+                phase::FLUSHING | phase::APPENDING => {
+                    let moved = match self.phase() {
+                        phase::FLUSHING => self.flush(),
+                        _ => self.append(),
+                    };
+                    if moved == Rest::Stuck {
+                        return Rest::Stuck;
+                    }
+                }
+                _ => self.stow(),
+            }
+        }
+    }
+
+    /// The number of the turn's source.
+    pub fn turn_of(&self) -> usize {
+        get(&self.words.source).min(self.pages.sources() - 1)
+    }
+
+    /// Puts the carry before the `fresh` bytes, which `taken_after` counts already.
+    fn begin_dressing(&mut self, fresh: usize) {
+        let came = &self.buffers.input[FRESH_AT..FRESH_AT + fresh];
+        let taken = self.words.taken_after.load(Ordering::Acquire);
+        self.pages.remember(get(&self.words.source), taken, came);
+        let begin = FRESH_AT - get(&self.words.carried).min(FRESH_AT);
+        let carry = &mut self.buffers.input[begin..FRESH_AT];
+        self.pages.read_carry(get(&self.words.source), carry);
+        set(&self.words.input, FRESH_AT + fresh);
+        set(&self.words.cursor, begin);
+        self.stamp.renew();
+        self.enter(phase::DRESSING);
+    }
+
+    fn dress(&mut self, dress: &Dress) {
+        let source = self.source();
+        let end = get(&self.words.input);
+        let ended = self.place_of_end(end);
+        let input = &self.buffers.input[..ended.unwrap_or(end)];
+        let place = Place {
+            cursor: get(&self.words.cursor),
+            split: get(&source.split) == 1,
+        };
+        let stamp = if dress.is_timed() {
+            self.stamp.now()
+        } else {
+            b""
+        };
+        let is_end = ended.is_some();
+        let (output, after) = format::fill(dress, stamp, input, place, is_end, self.buffers.output);
+        if output == 0 && is_end {
+            return source.marks.pass();
+        }
+        if output == 0 {
+            return self.enter(phase::STOWING);
+        }
+        set(&self.words.cursor_after, after.cursor);
+        set(&self.words.split_after, usize::from(after.split));
+        set(&self.words.output, output);
+        set(&self.words.base, 0);
+        if self.appends {
+            self.begin_appending();
+        } else {
+            self.enter(phase::WRITING);
+        }
+    }
+
+    /// Where in the input, which ends at `end`, a program ended.
+    fn place_of_end(&self, end: usize) -> Option<usize> {
+        let mark = self.source().marks.next()?;
+        let taken = self.words.taken_after.load(Ordering::Acquire);
+        // If nothing was there, then nothing will come before the mark either, however it came to lie ahead.
+        let found_empty = end == FRESH_AT;
+        let behind = taken.saturating_sub(mark) as usize;
+        let is_here = mark <= taken || found_empty;
+        is_here.then(|| end.saturating_sub(behind).max(get(&self.words.cursor)))
+    }
+
+    fn stow(&mut self) {
+        let source = self.source();
+        let rest = &self.buffers.input[get(&self.words.cursor)..get(&self.words.input)];
+        self.pages.write_carry(get(&self.words.source), rest);
+        set(&source.carried, rest.len());
+        set(&source.taken, get(&self.words.taken_after));
+        self.enter(phase::IDLE);
+    }
+}

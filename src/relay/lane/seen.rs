@@ -1,0 +1,48 @@
+//! What the core can tell of a lane from its words. It believes none of them further than a number in a message, or a
+//! line that is completed early.
+
+use super::super::pages::{FRESH_AT, LaneWords, Pages};
+use super::super::pipe::{self, Pipe};
+use super::{get, phase};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+
+/// In the core: bytes of a source that a relay has moved and not yet counted as taken.
+pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4]) -> u64 {
+    let words = &pages.board().lanes[lane];
+    let counted = pages.source(source).taken.load(Ordering::Acquire);
+    let uncounted = words
+        .taken_after
+        .load(Ordering::Acquire)
+        .saturating_sub(counted);
+    match words.phase.load(Ordering::Acquire) {
+        phase::TAKING if get(&words.source) == source => {
+            pipe::held(pipes[2 * lane].out.as_raw_fd()) as u64
+        }
+        phase::READING_MUCH if get(&words.source) == source => {
+            let end = FRESH_AT + get(&words.staged);
+            match pages.has_secret_at(lane, end) {
+                true => 0,
+                false => uncounted,
+            }
+        }
+        phase::READING if get(&words.source) == source => uncounted,
+        _ => 0,
+    }
+}
+
+/// In the core: bytes that a lane has in hand, of which `in_way_out` are in the way out; dressed ones in their dress.
+pub fn in_hand(words: &LaneWords, in_way_out: usize) -> usize {
+    let input = get(&words.input);
+    let left_of_batch = |done: usize| {
+        let undressed = input.saturating_sub(get(&words.cursor_after));
+        undressed + get(&words.output).saturating_sub(done)
+    };
+    match words.phase.load(Ordering::Acquire) {
+        phase::DRESSING | phase::STOWING => input.saturating_sub(get(&words.cursor)),
+        phase::WRITING | phase::APPENDING => left_of_batch(get(&words.base)),
+        phase::FLUSHING => left_of_batch(get(&words.base_after).saturating_sub(in_way_out)),
+        // Still in the source or in `staging`, where they are counted.
+        _ => 0,
+    }
+}

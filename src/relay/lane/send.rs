@@ -1,0 +1,124 @@
+//! The second half of a lane: from the output to descriptor 1 or 2.
+
+use super::super::pipe;
+use super::super::target::{is_file, size, whole_lines};
+use super::{Lane, Rest, get, phase, set};
+use nix::errno::Errno;
+use std::sync::atomic::Ordering;
+
+impl Lane<'_> {
+    /// Fills the way out, which was empty when the phase began, with whole lines in pages.
+    pub(super) fn write(&mut self) {
+        let output = &self.buffers.output[..get(&self.words.output)];
+        let mut place = get(&self.words.base) + pipe::held(self.way_out);
+        while place < output.len() {
+            let length = whole_lines(&output[place..]);
+            match pipe::write(self.into_way_out, &output[place..place + length]) {
+                Ok(count) => place += count,
+                Err(Errno::EINTR) => {}
+                // Full.
+                Err(_) => break,
+            }
+        }
+        set(&self.words.base_after, place);
+        self.enter(phase::FLUSHING);
+    }
+
+    pub(super) fn flush(&mut self) -> Rest {
+        let mut left = pipe::held(self.way_out);
+        while left > 0 {
+            match pipe::splice(self.way_out, self.target, left) {
+                Ok(moved) => left -= moved.min(left),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Rest::Stuck,
+                Err(Errno::EINVAL) => {
+                    self.append_instead();
+                    return Rest::Done;
+                }
+                Err(_) => left = self.give_up(),
+            }
+        }
+        let done = get(&self.words.base_after);
+        if done < get(&self.words.output) {
+            set(&self.words.base, done);
+            self.enter(phase::WRITING);
+        } else {
+            self.batch_is_out();
+        }
+        Rest::Done
+    }
+
+    /// The target refuses splice: what is in the way out is in the output as well, and goes from there.
+    fn append_instead(&mut self) {
+        self.appends = true;
+        let out = get(&self.words.base_after) - pipe::held(self.way_out);
+        set(&self.words.base, out);
+        self.begin_appending();
+    }
+
+    pub(super) fn begin_appending(&mut self) {
+        set(&self.words.size_before, size(self.target));
+        self.is_own_append = true;
+        self.enter(phase::APPENDING);
+    }
+
+    pub(super) fn append(&mut self) -> Rest {
+        self.empty_way_out();
+        let output = &self.buffers.output[..get(&self.words.output)];
+        // What was written by a relay that was killed before it could say so. Who else appends to that file in those
+        // microseconds is mistaken for it.
+        let unseen = match self.is_own_append {
+            true => 0,
+            false => size(self.target).saturating_sub(get(&self.words.size_before)),
+        };
+        self.is_own_append = true;
+        let place = (get(&self.words.base) + unseen).min(output.len());
+        let most = match is_file(self.target) {
+            true => output.len() - place,
+            false => whole_lines(&output[place..]),
+        };
+        let count = match pipe::write(self.target, &output[place..place + most]) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(Errno::EAGAIN) => return Rest::Stuck,
+            Err(_) => {
+                self.words
+                    .lost
+                    .fetch_add((output.len() - place) as u64, Ordering::AcqRel);
+                output.len() - place
+            }
+        };
+        if place + count == output.len() {
+            self.batch_is_out();
+        } else {
+            // In this order: between the two, a SIGKILL doubles what was written in part, which files hardly do.
+            set(&self.words.size_before, size(self.target));
+            set(&self.words.base, place + count);
+        }
+        Rest::Done
+    }
+
+    fn batch_is_out(&mut self) {
+        set(&self.source().split, get(&self.words.split_after));
+        set(&self.words.cursor, get(&self.words.cursor_after));
+        self.enter(phase::DRESSING);
+    }
+
+    /// Nobody reads any more, or the disk is full. The bytes are counted; what comes later is tried anew.
+    fn give_up(&mut self) -> usize {
+        let lost = self.empty_way_out();
+        self.words.lost.fetch_add(lost as u64, Ordering::AcqRel);
+        0
+    }
+
+    fn empty_way_out(&mut self) -> usize {
+        let (mut emptied, mut bin) = (0, [0; 4096]);
+        while pipe::held(self.way_out) > 0 {
+            match pipe::read(self.way_out, &mut bin) {
+                Ok(count) if count > 0 => emptied += count,
+                _ => break,
+            }
+        }
+        emptied
+    }
+}

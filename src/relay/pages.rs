@@ -1,0 +1,309 @@
+//! The memory that outlives a relay: shared by the core and every relay that it forks, one after the other.
+//!
+//! A relay keeps nothing of value anywhere else. Its progress is in words that are stored one at a time, each so that a
+//! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). The buffers
+//! are filled before the word that says so is stored.
+//!
+//! Only a relay writes here, but for what the core writes: where programs ended, and that it is time to come to an end. The core believes nothing that it reads here; it shows numbers to people.
+
+mod tail;
+
+pub use tail::{TAIL_BYTES, TailWords};
+
+use nix::errno::Errno;
+use std::mem::size_of;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is taken from a source at once, at most; also the size that the relay's own pipes are asked to have.
+pub const INPUT_BYTES: usize = 256 * 1024;
+/// The beginning of a line that waits for its end: less than [`LONGEST_LINE_BYTES`](crate::plan::LONGEST_LINE_BYTES)
+/// and a byte.
+pub const CARRY_BYTES: usize = crate::plan::LONGEST_LINE_BYTES + 64;
+/// Where in the input what was just read begins; the carry ends there. On a page's beginning, for the kernel copies to
+/// an odd address at half the speed.
+pub const FRESH_AT: usize = up_to_a_page(CARRY_BYTES);
+/// See [`Board::secret`].
+pub const SECRET_BYTES: usize = 16;
+/// Dressed lines on their way out.
+pub const OUTPUT_BYTES: usize = 256 * 1024;
+
+/// The progress of one lane. What each word means, and when, is `lane`'s.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct LaneWords {
+    pub phase: AtomicU64,
+    pub source: AtomicU64,
+    pub staged: AtomicU64,
+    pub taken_after: AtomicU64,
+    pub carried: AtomicU64,
+    pub input: AtomicU64,
+    pub cursor: AtomicU64,
+    pub cursor_after: AtomicU64,
+    pub split_after: AtomicU64,
+    pub output: AtomicU64,
+    pub base: AtomicU64,
+    pub base_after: AtomicU64,
+    pub size_before: AtomicU64,
+    /// Bytes that nobody wanted: the reader is gone, or the disk is full.
+    pub lost: AtomicU64,
+}
+
+/// The progress of one source.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct SourceWords {
+    /// Bytes taken out of it since the start.
+    pub taken: AtomicU64,
+    /// Where lines end without a line break, see [`Marks`].
+    pub marks: Marks,
+    /// Bytes in its carry.
+    pub carried: AtomicU64,
+    /// 1 if the carry goes on with a line of which pieces are out.
+    pub split: AtomicU64,
+    /// For a followed path: which of the two is the file in hand. The other is where the next one is written down.
+    pub slot: AtomicU64,
+    pub files: [FileWords; 2],
+    /// Of what passes, and how far it is remembered, see `tail`.
+    pub tail: TailWords,
+}
+
+/// Places at which a line ends whether or not there is a line break: so many bytes had been taken from the source when
+/// its program ended. The core writes them down, for it alone knows when that was; the relay passes them in their order.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Marks {
+    /// Written by the core, in a ring.
+    places: [AtomicU64; MARKS],
+    /// How many were ever written down, and passed.
+    written: AtomicU64,
+    passed: AtomicU64,
+    /// One of the relay's own, plus 1; 0 is none.
+    own: AtomicU64,
+}
+
+/// So many ends of a program may wait for a relay; of more, those between are forgotten, and last lines that had no line
+/// break run into the next.
+const MARKS: usize = 8;
+
+impl Marks {
+    /// In the core: a program ended here.
+    pub fn write(&self, place: u64) {
+        let written = self.written.load(Ordering::Acquire);
+        let waiting = written.wrapping_sub(self.passed.load(Ordering::Acquire));
+        let next = match waiting < MARKS as u64 {
+            true => written,
+            false => written.wrapping_sub(1),
+        };
+        self.places[next as usize % MARKS].store(place, Ordering::Release);
+        self.written.store(next.wrapping_add(1), Ordering::Release);
+    }
+
+    /// In a relay: here is an end, too. A later one replaces it.
+    pub fn write_own(&self, place: u64) {
+        self.own.store(place + 1, Ordering::Release);
+    }
+
+    /// The next place, if there is one.
+    pub fn next(&self) -> Option<u64> {
+        let passed = self.passed.load(Ordering::Acquire);
+        let written = (passed != self.written.load(Ordering::Acquire))
+            .then(|| self.places[passed as usize % MARKS].load(Ordering::Acquire));
+        let own = self.own.load(Ordering::Acquire).checked_sub(1);
+        written.into_iter().chain(own).min()
+    }
+
+    /// In a relay: the next place is behind us.
+    pub fn pass(&self) {
+        let own = self.own.load(Ordering::Acquire).checked_sub(1);
+        if own.is_some() && self.next() == own {
+            self.own.store(0, Ordering::Release);
+        } else {
+            self.passed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A file that is followed.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct FileWords {
+    pub device: AtomicU64,
+    pub inode: AtomicU64,
+    /// What `taken` was at its beginning, so that their difference is the offset.
+    pub base: AtomicU64,
+}
+
+/// What concerns all.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Board {
+    /// 1 once the core wants to leave. Written by the core.
+    pub drain: AtomicU64,
+    /// 1 once what was there by then is out.
+    pub drained: AtomicU64,
+    /// The two lanes: standard output, standard error.
+    pub lanes: [LaneWords; 2],
+    /// Sixteen bytes that no writer can guess, see `lane`.
+    pub secret: [AtomicU64; 2],
+}
+
+/// The mapping.
+#[derive(Debug)]
+pub struct Pages {
+    start: NonNull<u8>,
+    sources: usize,
+}
+
+/// The buffers of one lane.
+pub struct Buffers<'a> {
+    pub input: &'a mut [u8],
+    pub output: &'a mut [u8],
+}
+
+const fn up_to_a_page(bytes: usize) -> usize {
+    bytes.next_multiple_of(4096)
+}
+
+const BUFFERS_BYTES: usize = up_to_a_page(FRESH_AT + INPUT_BYTES + OUTPUT_BYTES);
+
+impl Pages {
+    /// For so many sources. Nothing of it costs memory before it is touched.
+    pub fn new(sources: usize) -> Result<Pages, Errno> {
+        // SAFETY: a new mapping, wherever the kernel likes.
+        let start: *mut libc::c_void = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                Pages::length(sources),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(start.cast::<u8>()) {
+            Some(mapped) if start != libc::MAP_FAILED => Ok(Pages {
+                start: mapped,
+                sources,
+            }),
+            _ => Err(Errno::last()),
+        }
+    }
+
+    fn words_length(sources: usize) -> usize {
+        up_to_a_page(size_of::<Board>() + sources * size_of::<SourceWords>())
+    }
+
+    fn length(sources: usize) -> usize {
+        Pages::tails_at(sources) + sources.div_ceil(2) * TAIL_BYTES
+    }
+
+    fn tails_at(sources: usize) -> usize {
+        Pages::words_length(sources) + 2 * BUFFERS_BYTES + sources * up_to_a_page(CARRY_BYTES)
+    }
+
+    /// What concerns all.
+    pub fn board(&self) -> &Board {
+        // SAFETY: the mapping begins with it, page-aligned and zeroed, which is a value of atomics; it lives as long as
+        // this process, and all access to it is atomic.
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    /// The progress of a source.
+    pub fn source(&self, number: usize) -> &SourceWords {
+        assert!(number < self.sources, "sources are numbered by their place");
+        let offset = size_of::<Board>() + number * size_of::<SourceWords>();
+        // SAFETY: as above; within the words by the assertion, and aligned because both sizes are multiples of 8.
+        unsafe { self.start.add(offset).cast().as_ref() }
+    }
+
+    /// The buffers of a lane.
+    ///
+    /// # Safety
+    ///
+    /// Called once in a process for each lane, and only in a relay, while no other relay lives.
+    pub unsafe fn buffers(&self, lane: usize) -> Buffers<'_> {
+        assert!(lane < 2, "one lane for each stream");
+        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES;
+        // SAFETY: within the mapping; that nobody else has these bytes is the caller's promise.
+        unsafe {
+            let input = self.start.add(offset).as_ptr();
+            Buffers {
+                input: std::slice::from_raw_parts_mut(input, FRESH_AT + INPUT_BYTES),
+                output: std::slice::from_raw_parts_mut(
+                    input.add(FRESH_AT + INPUT_BYTES),
+                    OUTPUT_BYTES,
+                ),
+            }
+        }
+    }
+
+    /// The secret as bytes.
+    pub fn secret(&self) -> [u8; SECRET_BYTES] {
+        let mut bytes = [0; SECRET_BYTES];
+        for (half, word) in bytes.chunks_mut(8).zip(&self.board().secret) {
+            half.copy_from_slice(&word.load(Ordering::Acquire).to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Chooses the secret. Where the kernel has no random bytes to give, it stays zeroes.
+    pub fn choose_secret(&self) {
+        let mut bytes = [0_u8; SECRET_BYTES];
+        // SAFETY: the buffer is that long.
+        unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+        for (half, word) in bytes.as_chunks::<8>().0.iter().zip(&self.board().secret) {
+            word.store(u64::from_ne_bytes(*half), Ordering::Release);
+        }
+    }
+
+    /// In the core: whether the secret stands in the input of a lane so that it ends at `end`.
+    pub fn has_secret_at(&self, lane: usize, end: usize) -> bool {
+        if lane >= 2 || !(SECRET_BYTES..=FRESH_AT + INPUT_BYTES).contains(&end) {
+            return false;
+        }
+        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES + end - SECRET_BYTES;
+        let mut bytes = [0; SECRET_BYTES];
+        // SAFETY: within the mapping by the check above. A relay may be writing there; bytes torn in half are no secret.
+        unsafe {
+            let place = self.start.add(offset).as_ptr();
+            std::ptr::copy_nonoverlapping(place, bytes.as_mut_ptr(), SECRET_BYTES);
+        }
+        bytes == self.secret()
+    }
+
+    /// Copies the carry of a source into `to`.
+    pub fn read_carry(&self, number: usize, to: &mut [u8]) {
+        assert!(to.len() <= CARRY_BYTES, "no carry is longer");
+        // SAFETY: both are that long; the slice is not in this part of the mapping.
+        unsafe { std::ptr::copy_nonoverlapping(self.carry(number), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Copies `from` into the carry of a source.
+    pub fn write_carry(&self, number: usize, from: &[u8]) {
+        assert!(from.len() <= CARRY_BYTES, "no carry is longer");
+        // SAFETY: as above.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.carry(number), from.len()) };
+    }
+
+    fn carry(&self, number: usize) -> *mut u8 {
+        assert!(number < self.sources, "sources are numbered by their place");
+        let offset = Pages::words_length(self.sources)
+            + 2 * BUFFERS_BYTES
+            + number * up_to_a_page(CARRY_BYTES);
+        // SAFETY: within the mapping by the assertion.
+        unsafe { self.start.add(offset).as_ptr() }
+    }
+
+    /// For how many sources this is.
+    pub fn sources(&self) -> usize {
+        self.sources
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: what `new` mapped, and nothing borrowed from it is left.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), Pages::length(self.sources)) };
+    }
+}

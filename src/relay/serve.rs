@@ -1,0 +1,291 @@
+//! The relay's own loop: whoever has written is read, and each stream goes on for itself, so that a reader of standard
+//! output that has stopped does not hold up standard error.
+//!
+//! It waits in one `poll`, and where the target is no pipe also in its write. When the core tells it to come to an end, what
+//! is in the pipes at that moment is the rest; who goes on writing is not waited for. When the core is gone without a word
+//! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
+
+use super::follow::{Following, QUIET};
+use super::lane::{Lane, Rest};
+use super::line::Line;
+use super::pages::{Board, Pages};
+use super::pipe::Pipe;
+use super::source::{Origin, Source};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::Ordering;
+
+/// What the loop works with.
+pub struct Relay<'a> {
+    pages: &'a Pages,
+    sources: &'a [Source],
+    lanes: [Lane<'a>; 2],
+    line: &'a Line,
+    /// Where each source has come to its end for this drain; `None` while there is none.
+    targets: Option<Vec<u64>>,
+    has_told: bool,
+    is_orphan: bool,
+    /// Sources whose last writer is gone.
+    closed: Vec<bool>,
+    polled: Vec<libc::pollfd>,
+    /// Followed paths, by source.
+    followed: Vec<Option<Following>>,
+    /// Which source each polled descriptor belongs to.
+    of: Vec<usize>,
+}
+
+impl<'a> Relay<'a> {
+    /// A relay that goes on where the last one stopped.
+    ///
+    /// # Safety
+    ///
+    /// Made once in a process that was forked for it, while no other relay lives.
+    pub unsafe fn new(
+        pages: &'a Pages,
+        sources: &'a [Source],
+        pipes: &'a [Pipe; 4],
+        line: &'a Line,
+    ) -> Relay<'a> {
+        let [staging_out, way_out, staging_err, way_err] = pipes;
+        Relay {
+            pages,
+            sources,
+            // SAFETY: by this function's own condition.
+            lanes: unsafe {
+                [
+                    Lane::new(pages, 1, staging_out, way_out),
+                    Lane::new(pages, 2, staging_err, way_err),
+                ]
+            },
+            line,
+            targets: None,
+            has_told: false,
+            is_orphan: false,
+            closed: vec![false; sources.len()],
+            polled: Vec::new(),
+            followed: sources
+                .iter()
+                .map(|source| match source.origin {
+                    Origin::Followed(_) => Some(Following::default()),
+                    Origin::Program(_) | Origin::Fifo(_) => None,
+                })
+                .collect(),
+            of: Vec::new(),
+        }
+    }
+
+    /// Works until there is nothing left to do for anybody.
+    pub fn serve(&mut self) {
+        // What the last relay left half done comes first, and whether it was to drain.
+        for lane in 0..2 {
+            self.finish(lane);
+        }
+        loop {
+            self.look_for_drain();
+            for lane in 0..2 {
+                self.complete_ended(lane);
+            }
+            if self.is_drained() {
+                if self.is_orphan && self.has_no_writer() {
+                    return;
+                }
+                if !self.has_told {
+                    self.board().drained.store(1, Ordering::Release);
+                    self.line.say();
+                    self.has_told = true;
+                }
+            }
+            self.wait();
+            self.hear();
+            for lane in 0..2 {
+                self.work(lane);
+            }
+        }
+    }
+
+    fn wait(&mut self) {
+        self.polled.clear();
+        self.of.clear();
+        let line = if self.is_orphan { -1 } else { self.line.raw() };
+        self.watch(line, libc::POLLIN, usize::MAX);
+        for lane in 0..2 {
+            if !self.lanes[lane].is_idle() {
+                let target = self.lanes[lane].target();
+                self.watch(target, libc::POLLOUT, usize::MAX);
+                continue;
+            }
+            for number in 0..self.sources.len() {
+                let source = &self.sources[number];
+                if source.lane == lane && !self.closed[number] {
+                    let fd = source.out.as_raw_fd();
+                    self.watch(fd, libc::POLLIN, number);
+                }
+            }
+        }
+        // SAFETY: the vector outlives the call and the length is its own.
+        unsafe {
+            libc::poll(
+                self.polled.as_mut_ptr(),
+                self.polled.len() as libc::nfds_t,
+                self.timeout(),
+            )
+        };
+    }
+
+    /// Milliseconds. Without a followed file that needs another look: none, so an idle relay never wakes up.
+    fn timeout(&self) -> libc::c_int {
+        let mut timeout = -1;
+        for (source, following) in self.sources.iter().zip(&self.followed) {
+            let Some(following) = following else { continue };
+            if following.is_behind && self.lanes[source.lane].is_idle() {
+                return 0;
+            }
+            if following.rotating_since.is_some() {
+                timeout = QUIET.as_millis() as libc::c_int;
+            }
+        }
+        timeout
+    }
+
+    /// Captured paths do not count: we hold them open ourselves.
+    fn has_no_writer(&self) -> bool {
+        let mut numbered = self.sources.iter().zip(&self.closed);
+        numbered.all(|(source, closed)| *closed || !matches!(source.origin, Origin::Program(_)))
+    }
+
+    fn watch(&mut self, fd: RawFd, events: libc::c_short, number: usize) {
+        self.polled.push(libc::pollfd {
+            fd,
+            events,
+            revents: 0,
+        });
+        self.of.push(number);
+    }
+
+    /// The line: a word is only a reason to look at the board.
+    fn hear(&mut self) {
+        if self.polled[0].revents != 0 {
+            let (_, core_lives) = self.line.hear();
+            self.is_orphan |= !core_lives;
+        }
+    }
+
+    fn look_for_drain(&mut self) {
+        let is_asked = self.is_orphan || self.board().drain.load(Ordering::Acquire) != 0;
+        if !is_asked || self.targets.is_some() {
+            return;
+        }
+        let targets: Vec<u64> = (0..self.sources.len())
+            .map(|number| {
+                let words = self.pages.source(number);
+                let waiting = self.sources[number].waiting(words);
+                let target = words.taken.load(Ordering::Acquire) + waiting;
+                // What has no end by then, ends there; but not before writers that nobody has stopped.
+                if !self.is_orphan {
+                    words.marks.write_own(target);
+                }
+                target
+            })
+            .collect();
+        self.targets = Some(targets);
+        for following in self.followed.iter_mut().flatten() {
+            following.is_behind = true;
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        let Some(targets) = &self.targets else {
+            return false;
+        };
+        self.lanes.iter().all(Lane::is_idle)
+            && targets.iter().enumerate().all(|(number, target)| {
+                let words = self.pages.source(number);
+                let is_read = match &self.followed[number] {
+                    // Should it be truncated meanwhile, there is less to read than there was.
+                    Some(following) => !following.is_behind,
+                    None => words.taken.load(Ordering::Acquire) >= *target,
+                };
+                is_read && words.marks.next().is_none()
+            })
+    }
+
+    /// Turns for the sources that have something, one each, until the lane is stuck.
+    fn work(&mut self, lane: usize) {
+        if self.finish(lane) == Rest::Stuck {
+            return;
+        }
+        for place in 0..self.polled.len() {
+            let (ready, number) = (self.polled[place].revents, self.of[place]);
+            if ready == 0 || number == usize::MAX || self.sources[number].lane != lane {
+                continue;
+            }
+            if let Some(following) = &mut self.followed[number] {
+                self.sources[number].hear_events();
+                following.is_behind = true;
+                continue;
+            }
+            if ready & libc::POLLIN == 0 && !self.closed[number] {
+                // Only the core's death lets a pipe come to this: it holds a writing end.
+                self.closed[number] = true;
+                let words = self.pages.source(number);
+                words.marks.write_own(words.taken.load(Ordering::Acquire));
+            }
+            self.lanes[lane].begin(number);
+            if self.finish(lane) == Rest::Stuck {
+                return;
+            }
+        }
+        for number in 0..self.sources.len() {
+            if self.sources[number].lane == lane && self.lanes[lane].is_idle() {
+                self.follow(number);
+            }
+        }
+    }
+
+    /// One turn for a followed path.
+    fn follow(&mut self, number: usize) {
+        let source = &self.sources[number];
+        let (Some(following), Origin::Followed(followed)) =
+            (&mut self.followed[number], &source.origin)
+        else {
+            return;
+        };
+        let words = self.pages.source(number);
+        if let Some((file, offset)) = followed.next(words, following) {
+            self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
+            self.finish(source.lane);
+        }
+    }
+
+    /// Turns for the sources whose program has ended.
+    fn complete_ended(&mut self, lane: usize) {
+        for number in 0..self.sources.len() {
+            let is_marked = self.pages.source(number).marks.next().is_some();
+            if !is_marked || self.sources[number].lane != lane || !self.lanes[lane].is_idle() {
+                continue;
+            }
+            match &self.followed[number] {
+                // First it is read to its end.
+                Some(following) if following.is_behind => continue,
+                Some(_) => self.lanes[lane].begin_with_file(number, None),
+                None => self.lanes[lane].begin(number),
+            }
+            self.finish(lane);
+        }
+    }
+
+    fn finish(&mut self, lane: usize) -> Rest {
+        let number = self.lanes[lane].turn_of();
+        let (source, words) = (&self.sources[number], self.pages.source(number));
+        let mark = words.marks.next();
+        let rest = self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress);
+        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.next() != mark {
+            // The core waits for what the program said in the end.
+            self.line.say();
+        }
+        rest
+    }
+
+    fn board(&self) -> &'a Board {
+        self.pages.board()
+    }
+}

@@ -1,0 +1,61 @@
+//! What is behind descriptors 1 and 2, and how much may be written there at once.
+
+use std::os::fd::RawFd;
+
+/// Writes up to this long are not torn apart by other writers of a pipe (PIPE_BUF, pipe(7)), and lie in one page.
+const WHOLE_WRITE_BYTES: usize = 4096;
+
+/// As many whole lines as one write can take without being torn apart; one at least.
+pub fn whole_lines(output: &[u8]) -> usize {
+    if output.len() <= WHOLE_WRITE_BYTES {
+        return output.len();
+    }
+    let is_break = |byte: &u8| *byte == b'\n';
+    let last = output[..WHOLE_WRITE_BYTES].iter().rposition(is_break);
+    let end = last.or_else(|| output.iter().position(is_break));
+    end.map_or(output.len(), |end| end + 1)
+}
+
+fn stat(fd: RawFd) -> Option<libc::stat> {
+    // SAFETY: a plain C struct for which all zeroes is a value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills one struct.
+    (unsafe { libc::fstat(fd, &raw mut stat) } == 0).then_some(stat)
+}
+
+/// What kind of thing is behind a descriptor: one of the S_IF constants.
+pub fn kind(fd: RawFd) -> Option<libc::mode_t> {
+    stat(fd).map(|stat| stat.st_mode & libc::S_IFMT)
+}
+
+/// Whether it is a regular file.
+pub fn is_file(fd: RawFd) -> bool {
+    kind(fd) == Some(libc::S_IFREG)
+}
+
+/// The size of a file; 0 of anything else.
+pub fn size(fd: RawFd) -> usize {
+    let file = stat(fd).filter(|_| is_file(fd));
+    file.map_or(0, |stat| stat.st_size as usize)
+}
+
+/// Whether it is a file that was opened for appending, which splice refuses.
+pub fn is_appended_to(fd: RawFd) -> bool {
+    // SAFETY: asks about a number.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    flags >= 0 && flags & libc::O_APPEND != 0 && is_file(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_ends_with_a_line_and_is_short_unless_the_line_is_long() {
+        assert_eq!(whole_lines(b"a\nb\n"), 4);
+        let lines = [&[b'x'; 99][..], b"\n"].concat().repeat(100);
+        assert_eq!(whole_lines(&lines), 4000);
+        let long = [&[b'x'; 9000][..], b"\ny\n"].concat();
+        assert_eq!(whole_lines(&long), 9001);
+    }
+}

@@ -1,0 +1,113 @@
+//! The end: what was written before it is out, unless nobody reads; and nobody who does not read holds it up for ever.
+
+use crate::life::{begin, relay_of, until};
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_last_words_are_out_even_if_no_line_break_ends_them() {
+    for round in 0..50 {
+        let script = "printf 'last words'; printf 'of both' >&2; exit 7";
+        let (status, out, err) = begin(&["--output", "prefix", "--", "sh", "-c", script]).finish();
+        assert_eq!(status.code(), Some(7), "round {round}");
+        assert_eq!(
+            (out.as_str(), err.as_str()),
+            ("sh | last words\n", "sh | of both\n")
+        );
+    }
+}
+
+#[test]
+fn each_program_ends_its_own_line() {
+    let words = [
+        "--output",
+        "prefix",
+        "--init",
+        "printf one",
+        "--init",
+        "printf two",
+    ];
+    let (_, out, _) = begin(&[&words[..], &["--", "printf", "three"]].concat()).finish();
+    assert_eq!(out, "printf | one\nprintf | two\nprintf | three\n");
+}
+
+#[test]
+fn a_step_that_is_run_again_does_not_go_on_with_the_line_of_its_last_run() {
+    let step = "sh -c \"printf again; exit 1\"";
+    let words = [
+        "--output",
+        "prefix",
+        "--init-retries",
+        "1",
+        "--init",
+        step,
+        "--",
+        "true",
+    ];
+    let (status, out, _) = begin(&words).finish();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(out, "sh   | again\nsh   | again\n");
+}
+
+#[test]
+fn a_descendant_that_keeps_the_pipe_does_not_hold_up_the_end() {
+    let begun = Instant::now();
+    let script = "trap '' TERM; (while :; do echo more; done) & echo first; exit 3";
+    let words = [
+        "--grace", "1s", "--output", "prefix", "--", "sh", "-c", script,
+    ];
+    let (status, out, _) = begin(&words).finish();
+    assert_eq!(status.code(), Some(3));
+    assert!(out.contains("sh | first\n"));
+    assert!(out.lines().all(|line| line.starts_with("sh | ")));
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_reader_that_has_stopped_stops_neither_the_core_nor_its_end() {
+    let words = ["--grace", "1s", "--output", "prefix", "--", "yes"];
+    let mut life = begin(&words);
+    until("there is a relay", || relay_of(life.pid()));
+    let mut line = String::new();
+    let out = life.out.as_mut().expect("a pipe");
+    out.read_line(&mut line).expect("text");
+    let begun = Instant::now();
+    life.signal(libc::SIGTERM);
+    assert_eq!(life.end().code(), Some(143));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Only now somebody looks.
+    let said: Vec<String> = life
+        .err
+        .take()
+        .expect("a pipe")
+        .lines()
+        .map_while(Result::ok)
+        .collect();
+    let told = said
+        .iter()
+        .any(|line| line.contains("bytes of output were not delivered"));
+    assert!(told, "{said:?}");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_told_of_and_the_command_goes_on() {
+    let script = "seq 1 100000; echo done >&2; exit 5";
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", script]);
+    drop(life.out.take());
+    let (status, _, err) = life.finish();
+    assert_eq!(status.code(), Some(5), "{err}");
+    assert!(err.contains("sh | done\n"), "{err}");
+    assert!(err.contains("there was no reader"), "{err}");
+}
+
+#[test]
+fn a_relay_that_is_stopped_does_not_stop_the_core() {
+    let words = ["--grace", "1s", "--output", "prefix", "--", "sleep", "100"];
+    let mut life = begin(&words);
+    let relay = until("there is a relay", || relay_of(life.pid()));
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(relay, libc::SIGSTOP) };
+    life.signal(libc::SIGTERM);
+    assert_eq!(life.end().code(), Some(143));
+}

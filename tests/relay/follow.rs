@@ -1,0 +1,83 @@
+//! Log files that others write, across their rotation.
+
+use crate::life::{Folder, Life, begin, expect_count_slowly, relay_of, until};
+use std::io::BufRead;
+use std::process::Command;
+
+/// A monopod that follows the log in this folder while its command waits for `go`.
+fn following(folder: &Folder, script: &str) -> Life {
+    let log = folder.file("log");
+    let room = folder.path.display().to_string();
+    begin(&["--capture-follow", &log, "--", "sh", "-c", script, &room])
+}
+
+#[test]
+fn a_file_is_followed_from_its_end_and_a_missing_one_from_its_beginning() {
+    let folder = Folder::new();
+    std::fs::write(folder.path.join("log"), "old\nolder\n").expect("a file");
+    let script = "cd $0; echo new >> log; printf unfinished >> log";
+    let (status, out, err) = following(&folder, script).finish();
+    assert!(status.success(), "{err}");
+    assert_eq!(out, "new\nunfinished\n");
+    let empty = Folder::new();
+    let (_, out, _) = following(&empty, "cd $0; echo first > log; echo second >> log").finish();
+    assert_eq!(out, "first\nsecond\n");
+    assert!(empty.path.join("log").exists(), "it is not ours to remove");
+}
+
+#[test]
+fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
+    // The writer opens its log anew only after it has written on to the renamed one, as nginx does.
+    let script = "cd $0; n=0; exec 3>>log
+        for r in $(seq 1 20); do
+            seq -f %099.0f $((n + 1)) $((n + 500)) >&3; until [ -e go.$r ]; do sleep 0.01; done; mv log log.$r; : > log
+            seq -f %099.0f $((n + 501)) $((n + 1000)) >&3; n=$((n + 1000)); exec 3>>log
+        done";
+    for is_murdered in [false, true] {
+        let folder = Folder::new();
+        std::fs::write(folder.path.join("log"), "").expect("a file");
+        let mut life = following(&folder, script);
+        let murder = is_murdered.then(|| life.murder());
+        // The next rotation comes when the new file is being read: one at a time is what is promised.
+        let rest = |number| {
+            if number % 1000 == 500 {
+                let go = folder.file(&format!("go.{}", number / 1000 + 1));
+                std::fs::write(go, "").expect("the command waits for it");
+            }
+        };
+        expect_count_slowly(life.out.take().expect("a pipe"), "", 20_000, rest);
+        if let Some(murder) = murder {
+            murder.stop();
+        }
+        let (status, _, err) = life.finish();
+        assert!(status.success(), "{err}");
+    }
+}
+
+#[test]
+fn a_rotation_by_truncating_goes_on_at_the_beginning() {
+    let folder = Folder::new();
+    let log = folder.path.join("log");
+    std::fs::write(&log, "").expect("a file");
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut life = following(&folder, "read x < $0/go; true");
+    // Or what is written would be what was there at its start.
+    until("there is a relay", || relay_of(life.pid()));
+    let mut out = life.out.take().expect("a pipe");
+    let mut line = String::new();
+    for round in 0..20 {
+        let text = format!(
+            "round {round} with more or less text {}\n",
+            "x".repeat(200 - 3 * round)
+        );
+        std::fs::write(&log, &text).expect("truncated and written");
+        line.clear();
+        out.read_line(&mut line).expect("text");
+        assert_eq!(line, text);
+    }
+    until("the command waits", || {
+        std::fs::write(folder.path.join("go"), "go\n").ok()
+    });
+    assert!(life.finish().0.success());
+}

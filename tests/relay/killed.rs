@@ -1,0 +1,116 @@
+//! A relay that is killed with SIGKILL under full load, again and again: no line is lost, none is doubled, no writer gets
+//! SIGPIPE.
+
+use crate::life::{Folder, begin, begin_with, expect_count, expect_count_slowly, relay_of, until};
+use crate::volume::{count, scale};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// So many lines that there is time for blows.
+fn many() -> u64 {
+    500_000 * scale()
+}
+
+#[test]
+fn a_relay_that_is_killed_loses_no_line_and_doubles_none() {
+    for how in ["prefix", "json"] {
+        let head = match how {
+            "prefix" => "sh | ",
+            _ => r#"{"stream":"stdout","container":"sh","log":""#,
+        };
+        let last = many() / if how == "json" { 5 } else { 1 };
+        let words = ["--output", how, "--output-time", "no", "--", "sh", "-c"];
+        let mut life = begin(&[&words[..], &[&count(last)]].concat());
+        let murder = life.murder();
+        let out = life.out.take().expect("a pipe");
+        let mut lines = out.split(b'\n');
+        for number in 1..=last {
+            let line = lines.next().expect("a line").expect("it can be read");
+            let text = line.strip_prefix(head.as_bytes());
+            let read =
+                text.and_then(|text| std::str::from_utf8(text.get(..99)?).ok()?.parse().ok());
+            assert_eq!(read, Some(number), "{}", String::from_utf8_lossy(&line));
+        }
+        assert!(lines.next().is_none(), "more came");
+        let kills = murder.stop();
+        let (status, _, said) = life.finish();
+        assert!(status.success(), "{said}");
+        println!("{how}: {last} lines, {kills} kills");
+        assert!(kills > 3, "only {kills} kills");
+    }
+}
+
+#[test]
+fn killed_before_a_slow_reader_too() {
+    let last = 30_000;
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &count(last)]);
+    let murder = life.murder();
+    let rest = |number| {
+        if number % 500 == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    expect_count_slowly(life.out.take().expect("a pipe"), "sh | ", last, rest);
+    assert!(murder.stop() > 10);
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn killed_while_it_writes_to_a_file() {
+    for appends in [false, true] {
+        let folder = Folder::new();
+        let path = folder.file("log");
+        let mut options = File::options();
+        options.create(true).append(appends).write(true);
+        let file: OwnedFd = options.open(&path).expect("a file").into();
+        let words = ["--output", "prefix", "--", "sh", "-c", &count(many())];
+        let mut life = begin_with(&words, Stdio::from(file));
+        let murder = life.murder();
+        assert!(life.end().success());
+        murder.stop();
+        let read = BufReader::new(File::open(&path).expect("it is there"));
+        expect_count(read, "sh | ", many());
+    }
+}
+
+#[test]
+fn killed_while_a_line_is_unfinished_it_is_finished_by_the_next() {
+    let script = "printf begun; read go < \"$0\"; echo ' and done'";
+    let folder = Folder::new();
+    let go = folder.file("go");
+    let made = std::process::Command::new("mkfifo").arg(&go).status();
+    assert!(made.expect("mkfifo runs").success());
+    let life = begin(&["--output", "prefix", "--", "sh", "-c", script, &go]);
+    for _ in 0..5 {
+        let relay = until("there is a relay", || relay_of(life.pid()));
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(relay, libc::SIGKILL) };
+        until("there is another", || {
+            relay_of(life.pid()).filter(|next| *next != relay)
+        });
+    }
+    std::fs::write(&go, "go\n").expect("it reads");
+    let (status, out, _) = life.finish();
+    assert!(status.success());
+    assert_eq!(out, "sh | begun and done\n");
+}
+
+#[test]
+fn when_the_core_is_killed_the_relay_goes_on_until_the_last_writer_is_gone() {
+    let script = "echo $$; read go < \"$0\"; seq -f %099.0f 1 5000";
+    let folder = Folder::new();
+    let go = folder.file("go");
+    let made = std::process::Command::new("mkfifo").arg(&go).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", script, &go]);
+    let mut out = life.out.take().expect("a pipe");
+    let mut line = String::new();
+    out.read_line(&mut line).expect("text");
+    life.signal(libc::SIGKILL);
+    life.end();
+    std::fs::write(&go, "go\n").expect("it reads");
+    expect_count(out, "sh | ", 5000);
+}

@@ -1,0 +1,143 @@
+//! Much output, and readers of every kind.
+
+use crate::life::{begin, expect_count, expect_count_slowly, until};
+use std::io::{BufRead, Read};
+use std::time::Duration;
+
+/// How many times as much as usual.
+pub fn scale() -> u64 {
+    let asked = std::env::var("MONOPOD_RELAY_SCALE").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// A program that writes the numbers up to this one, in 99 digits.
+pub fn count(last: u64) -> String {
+    format!("seq -f %099.0f 1 {last}")
+}
+
+#[test]
+fn a_million_lines_come_out_with_a_prefix_once_and_in_order() {
+    let last = 1_000_000 * scale();
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &count(last)]);
+    expect_count(life.out.take().expect("a pipe"), "sh | ", last);
+    let (status, _, said) = life.finish();
+    assert!(status.success(), "{said}");
+    assert_eq!(said, "");
+}
+
+#[test]
+fn lines_as_json_are_json_with_the_runtimes_names() {
+    let last = 100_000 * scale();
+    let mut life = begin(&["--output", "json", "--", "sh", "-c", &count(last)]);
+    let out = life.out.take().expect("a pipe");
+    for (line, number) in out.lines().zip(1..) {
+        let line: serde_json::Value =
+            serde_json::from_str(&line.expect("text")).expect("every line is JSON");
+        assert_eq!(line["log"], format!("{number:099}\n"));
+        assert_eq!(line["stream"], "stdout");
+        assert_eq!(line["container"], "sh");
+        assert!(
+            line["time"]
+                .as_str()
+                .is_some_and(|time| time.ends_with('Z'))
+        );
+        if number == last {
+            break;
+        }
+    }
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let last = 20_000;
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &count(last)]);
+    let rest = |number| {
+        if number % 500 == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    expect_count_slowly(life.out.take().expect("a pipe"), "sh | ", last, rest);
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn a_reader_of_one_stream_that_has_stopped_holds_up_the_other_not_at_all() {
+    let script = format!("{} >&2 & {}; wait", count(20_000), count(50_000));
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &script]);
+    // Nobody reads standard error, and more is written there than all the pipes on the way can hold.
+    let mut out = life.out.take().expect("a pipe");
+    let mut line = String::new();
+    for _ in 0..50_000 {
+        line.clear();
+        out.read_line(&mut line).expect("text");
+        assert!(line.starts_with("sh | "), "{line}");
+    }
+    let err = life.err.take().expect("a pipe");
+    expect_count(err, "sh | ", 20_000);
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn bytes_that_are_no_text_survive() {
+    let script = r"printf '\000\377\200a\n\303'; printf '\n'";
+    let read = |how| {
+        let mut life = begin(&["--output", how, "--", "sh", "-c", script]);
+        let mut bytes = Vec::new();
+        let mut out = life.out.take().expect("a pipe");
+        out.read_to_end(&mut bytes).expect("it can be read");
+        bytes
+    };
+    assert_eq!(read("prefix"), b"sh | \0\xff\x80a\nsh | \xc3\n");
+    let json = String::from_utf8(read("json")).expect("JSON is text");
+    assert!(
+        json.contains(r#""log":"\u0000��a\n","base64":"AP+AYQ=="}"#),
+        "{json}"
+    );
+    assert!(json.contains(r#""base64":"ww=="}"#), "{json}");
+}
+
+#[test]
+fn the_two_streams_stay_apart() {
+    let script = "echo to-out; echo to-err >&2";
+    let (_, out, err) = begin(&["--output", "prefix", "--", "sh", "-c", script]).finish();
+    assert_eq!(
+        (out.as_str(), err.as_str()),
+        ("sh | to-out\n", "sh | to-err\n")
+    );
+}
+
+#[test]
+fn inherited_output_has_no_relay_and_no_pipe_between() {
+    let mut life = begin(&["--", "sh", "-c", "readlink /proc/$$/fd/1; read x; exit 0"]);
+    let (pid, mut line) = (life.pid(), String::new());
+    life.out
+        .as_mut()
+        .expect("a pipe")
+        .read_line(&mut line)
+        .expect("text");
+    let own = std::fs::read_link(format!("/proc/{}/fd/1", std::process::id()));
+    assert!(line.starts_with("pipe:"), "{line} {own:?}");
+    assert_eq!(crate::life::relay_of(pid), None);
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn a_relay_with_nothing_to_do_does_nothing() {
+    let life = begin(&["--output", "prefix", "--", "sleep", "100"]);
+    let relay = until("there is a relay", || crate::life::relay_of(life.pid()));
+    let switches = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let of = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        };
+        of("voluntary_ctxt_switches")
+    };
+    until("it waits", || switches(relay).filter(|count| *count > 0));
+    let before = (switches(relay), switches(life.pid()));
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!((switches(relay), switches(life.pid())), before);
+    life.signal(libc::SIGTERM);
+    assert_eq!(life.finish().0.code(), Some(143));
+}

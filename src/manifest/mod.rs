@@ -12,6 +12,7 @@
 //! and no fault (S32), while the zero of a probe's grace is one (S33).
 
 mod asking;
+mod budget;
 mod container;
 mod document;
 mod environment;

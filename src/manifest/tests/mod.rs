@@ -1,5 +1,6 @@
 //! Stories of manifests. Each says what was written, and what was understood or refused.
 
+mod bounds;
 mod documents;
 mod environment;
 mod faults;

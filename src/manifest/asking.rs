@@ -3,6 +3,7 @@
 //! The defaults are those of the API server, which fills them in before it looks whether a value is allowed: an
 //! explicit zero is no fault but the default (S32).
 
+use super::budget::PER_WORD;
 use super::container::Owner;
 use super::fates;
 use super::fault::quoted;
@@ -81,7 +82,7 @@ fn handler(
             let command = exec(spot)?;
             let argv = command
                 .iter()
-                .map(|word| owner.variables.expand_literal(word));
+                .filter_map(|word| owner.variables.expand_literal(word, spot));
             let program = owner.asking(format!("{field} of {}", owner.name), argv);
             return Some(Handler::Exec(making.add(program)));
         }
@@ -113,7 +114,10 @@ pub(super) fn hook(
     match name {
         "exec" => {
             // A hook's command is not expanded (kubelet-semantics C.3).
-            let argv = exec(spot)?.into_iter().map(|word| word.as_bytes().to_vec());
+            let argv = exec(spot)?
+                .into_iter()
+                .filter(|word| spot.affords(PER_WORD + word.len()))
+                .map(|word| word.as_bytes().to_vec());
             let program = owner.asking(format!("{field} of {}", owner.name), argv);
             Some(Hook::Exec(making.add(program)))
         }

@@ -14,6 +14,7 @@ use crate::plan::{
     Container, Environment, Mask, Placement, ProbeKind, Program, Restart, RestartPolicy,
     RestartRule, Role, RuleAction, Signal, Stdin, TerminationMessage,
 };
+use std::collections::HashSet;
 use std::ffi::CString;
 
 /// What the pod says that its containers need to know.
@@ -31,7 +32,7 @@ pub(super) struct Owner {
     pub name: String,
     pub ports: Vec<(String, u16)>,
     pub variables: Variables,
-    /// The container's program, as which its probes and hooks run but for their words.
+    /// The container's program without its words, as which its probes and hooks run.
     program: Program,
 }
 
@@ -88,7 +89,6 @@ pub(super) fn container(
     let ports = ports(&entry);
     let variables = Variables::read(&entry, around);
     let identity = identity::of_container(&entry, &pod.identity, around);
-    let argv = argv(&entry, given, &variables, around);
     let wants_stdin = entry.flag("stdin") == Some(true);
     let wants_terminal = entry.flag("tty") == Some(true);
     if wants_terminal && !wants_stdin {
@@ -97,7 +97,7 @@ pub(super) fn container(
     let reads_stdin = wants_stdin && making.takes_stdin(&name, spot);
     let program = Program {
         name: name.clone(),
-        argv,
+        argv: Vec::new(),
         // A session takes the terminal that standard input is.
         placement: match reads_stdin && wants_terminal {
             true => Placement::Session,
@@ -121,7 +121,10 @@ pub(super) fn container(
         identity,
         kept_output: false,
     };
-    let id = making.add(program.clone());
+    let id = making.add(Program {
+        argv: argv(&entry, given, &variables, around),
+        ..program.clone()
+    });
     let owner = Owner {
         name: name.clone(),
         ports,
@@ -172,6 +175,8 @@ fn name(entry: &Object) -> String {
         && let Err(rule) = names::label(name)
     {
         spot.fault(format!("found {}; {rule}", quoted(name)));
+        // It may be as long as the text, and messages have it in them.
+        return String::new();
     }
     name.to_owned()
 }
@@ -181,11 +186,14 @@ fn name(entry: &Object) -> String {
 fn argv(entry: &Object, given: &[CString], variables: &Variables, around: &Around) -> Vec<CString> {
     let words = |field| {
         let words = entry.list(field);
-        let words: Vec<&str> = words.iter().filter_map(Spot::word).collect();
-        words
+        let words = words
+            .into_iter()
+            .filter_map(|spot| Some((spot.word()?, spot)));
+        words.collect::<Vec<_>>()
     };
-    let expanded = |words: Vec<&str>| -> Vec<CString> {
-        c_strings(words.into_iter().map(|word| variables.expand(word, around)))
+    let expanded = |words: Vec<(&str, Spot)>| -> Vec<CString> {
+        let words = words.into_iter();
+        c_strings(words.filter_map(|(word, spot)| variables.expand(word, &spot, around)))
     };
     let (command, args) = (words("command"), words("args"));
     if command.is_empty() {
@@ -197,7 +205,7 @@ fn argv(entry: &Object, given: &[CString], variables: &Variables, around: &Aroun
             _ => given.to_vec(),
         };
     }
-    if command[0].is_empty()
+    if command[0].0.is_empty()
         && let Some(spot) = entry.get("command")
     {
         spot.fault("the first word is empty; it is the program");
@@ -207,6 +215,7 @@ fn argv(entry: &Object, given: &[CString], variables: &Variables, around: &Aroun
 
 fn ports(entry: &Object) -> Vec<(String, u16)> {
     let mut named: Vec<(String, u16)> = Vec::new();
+    let mut known = HashSet::new();
     for spot in entry.list("ports") {
         let port = spot.object(&fates::PORT);
         let number = port.required("containerPort").and_then(asking::port_number);
@@ -221,9 +230,10 @@ fn ports(entry: &Object) -> Vec<(String, u16)> {
         };
         if let Err(rule) = names::port(name) {
             name_spot.fault(format!("found {}; {rule}", quoted(name)));
-        } else if named.iter().any(|(known, _)| known == name) {
+        } else if known.contains(name) {
             name_spot.fault(format!("another port of this container is named {name}"));
         } else if let Some(number) = number {
+            known.insert(name);
             named.push((name.to_owned(), number));
         }
     }

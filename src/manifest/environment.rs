@@ -7,10 +7,13 @@
 //! Values may be any bytes but NUL; only what stands in the manifest is UTF-8.
 
 use super::Around;
+use super::budget::PER_WORD;
 use super::fates;
 use super::fault::quoted;
 use super::names;
 use super::spot::{Object, Spot};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ffi::CString;
 
 /// The variables of one container.
@@ -18,8 +21,10 @@ use std::ffi::CString;
 pub(super) struct Variables {
     /// In the order of their first mention, each name once.
     set: Vec<(String, Vec<u8>)>,
+    /// Where a name is among them.
+    places: HashMap<Vec<u8>, usize>,
     /// The values that stand in the manifest, as they stand there: an exec probe's command knows no others (S44).
-    literal: Vec<(String, String)>,
+    literal: HashMap<Vec<u8>, String>,
 }
 
 impl Variables {
@@ -43,12 +48,16 @@ impl Variables {
         if let Err(rule) = names::variable(name) {
             return name_spot.fault(format!("found {}; {rule}", quoted(name)));
         }
+        // Its name; its value pays when it is made.
+        if !name_spot.affords(name.len()) {
+            return;
+        }
         let value = entry.get("value").and_then(Spot::word);
         let value = match entry.get("valueFrom") {
             None => {
                 let value = value.unwrap_or_default();
-                self.literal.push((name.to_owned(), value.to_owned()));
-                Some(expand(value.as_bytes(), |name| self.look_up(name, around)))
+                self.literal.insert(name.into(), value.to_owned());
+                self.expand(value, &entry.spot, around)
             }
             Some(from) if value.is_some_and(|value| !value.is_empty()) => {
                 return from.fault("a variable has a value or a valueFrom, not both");
@@ -62,35 +71,33 @@ impl Variables {
                          real container a variable {name}, or say optional: true"
                     ));
                 }
-                value
+                value.filter(|value| from.affords(PER_WORD + value.len()))
             }
         };
-        match (self.set.iter_mut().find(|(known, _)| known == name), value) {
-            (Some((_, old)), Some(value)) => *old = value,
-            (None, Some(value)) => self.set.push((name.to_owned(), value)),
-            (_, None) => {}
+        let Some(value) = value else { return };
+        match self.places.get(name.as_bytes()) {
+            Some(place) => self.set[*place].1 = value,
+            None => {
+                self.places.insert(name.into(), self.set.len());
+                self.set.push((name.to_owned(), value));
+            }
         }
     }
 
-    fn look_up(&self, name: &[u8], around: &Around) -> Option<Vec<u8>> {
-        let own = self.set.iter().find(|(known, _)| known.as_bytes() == name);
-        own.map(|(_, value)| value.clone())
-            .or_else(|| (around.variable)(name))
-    }
-
     /// A word of the container's command, with every reference to a variable that there is replaced.
-    pub fn expand(&self, word: &str, around: &Around) -> Vec<u8> {
-        expand(word.as_bytes(), |name| self.look_up(name, around))
+    /// Nothing if that is more than there may be; the fault is then among the findings.
+    pub fn expand(&self, word: &str, spot: &Spot, around: &Around) -> Option<Vec<u8>> {
+        let value = |name: &[u8]| match self.places.get(name) {
+            Some(place) => Some(Cow::Borrowed(&self.set[*place].1[..])),
+            None => (around.variable)(name).map(Cow::Owned),
+        };
+        expand(word.as_bytes(), value, |bytes| spot.affords(bytes))
     }
 
-    /// A word of an exec probe's command (S44).
-    pub fn expand_literal(&self, word: &str) -> Vec<u8> {
-        expand(word.as_bytes(), |name| {
-            let mut found = self.literal.iter().rev();
-            found
-                .find(|(known, _)| known.as_bytes() == name)
-                .map(|(_, value)| value.clone().into_bytes())
-        })
+    /// A word of an exec probe's command (S44). Nothing if it is too long, as above.
+    pub fn expand_literal(&self, word: &str, spot: &Spot) -> Option<Vec<u8>> {
+        let value = |name: &[u8]| Some(Cow::Borrowed(self.literal.get(name)?.as_bytes()));
+        expand(word.as_bytes(), value, |bytes| spot.affords(bytes))
     }
 
     /// As `NAME=value`.
@@ -103,41 +110,54 @@ impl Variables {
 }
 
 /// `$(NAME)` becomes the variable's value, if there is one, and stays as it is if not; `$$` becomes `$`, so that
-/// `$$(NAME)` is `$(NAME)`. A `$` before anything else is itself.
-fn expand(word: &[u8], value: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(word.len());
+/// `$$(NAME)` is `$(NAME)`. A `$` before anything else is itself. Nothing comes of what cannot be afforded.
+fn expand<'v>(
+    word: &[u8],
+    value: impl Fn(&[u8]) -> Option<Cow<'v, [u8]>>,
+    affords: impl Fn(usize) -> bool,
+) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let put = |out: &mut Vec<u8>, piece: &[u8]| {
+        let is_paid = affords(piece.len());
+        is_paid.then(|| out.extend_from_slice(piece))
+    };
+    if !affords(PER_WORD) {
+        return None;
+    }
     let mut rest = word;
+    // Behind the last `)` nobody looks for one again: a word of `$($($(` would take the square of its length.
+    let last = word.iter().rposition(|b| *b == b')');
     while let Some(place) = rest.iter().position(|b| *b == b'$') {
-        out.extend_from_slice(&rest[..place]);
+        put(&mut out, &rest[..place])?;
         rest = &rest[place..];
         let end = match rest {
             [_, b'$', ..] => {
-                out.push(b'$');
+                put(&mut out, b"$")?;
                 2
             }
-            [_, b'(', inner @ ..] => match inner.iter().position(|b| *b == b')') {
-                Some(length) => {
-                    let whole = length + 3;
-                    match value(&inner[..length]) {
-                        Some(value) => out.extend(value),
-                        None => out.extend_from_slice(&rest[..whole]),
-                    }
-                    whole
+            [_, b'(', ..] if last.is_none_or(|last| word.len() - rest.len() > last) => {
+                put(&mut out, b"$(")?;
+                2
+            }
+            [_, b'(', inner @ ..] => {
+                let length = inner.iter().take_while(|b| **b != b')').count();
+                let whole = length + 3;
+                match value(&inner[..length]) {
+                    Some(value) => put(&mut out, &value)?,
+                    None => put(&mut out, &rest[..whole])?,
                 }
-                None => {
-                    out.extend_from_slice(b"$(");
-                    2
-                }
-            },
+                whole
+            }
             _ => {
-                out.push(b'$');
+                put(&mut out, b"$")?;
                 1
             }
         };
         rest = &rest[end..];
     }
-    out.extend_from_slice(rest);
-    out
+    put(&mut out, rest)?;
+    out.shrink_to_fit();
+    Some(out)
 }
 
 /// What a `valueFrom` asks for, in words, and whether it may be missing.
@@ -213,11 +233,12 @@ mod tests {
             ("$(A)$", "1$"),
             ("$$", "$"),
         ] {
-            let out = expand(word.as_bytes(), |name| match name {
-                b"A" => Some(b"1".to_vec()),
-                b"B" => Some(b"$(A)".to_vec()),
+            let value = |name: &[u8]| match name {
+                b"A" => Some(Cow::Borrowed(&b"1"[..])),
+                b"B" => Some(Cow::Borrowed(&b"$(A)"[..])),
                 _ => None,
-            });
+            };
+            let out = expand(word.as_bytes(), value, |_| true).expect("all is affordable");
             assert_eq!(String::from_utf8_lossy(&out), expected, "{word}");
         }
     }

@@ -3,6 +3,7 @@
 //! Faults are collected, never thrown: a person hears of all of them at once, in the order of the text. A file of
 //! nonsense has thousands; only so many are kept, the others are counted.
 
+use super::budget::Budget;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -68,6 +69,7 @@ pub(super) struct Findings {
     faults: RefCell<(BTreeSet<Fault>, usize)>,
     passed: RefCell<Vec<String>>,
     warnings: RefCell<Vec<String>>,
+    pub budget: Budget,
 }
 
 impl Findings {
@@ -87,6 +89,11 @@ impl Findings {
     /// Whether nothing is wrong so far.
     pub fn is_clean(&self) -> bool {
         self.faults.borrow().0.is_empty()
+    }
+
+    /// Whether no further fault will be told, so that its words need no care.
+    pub fn is_full(&self) -> bool {
+        self.faults.borrow().0.len() == TOLD
     }
 
     /// A field that is the real container's business; each is named once.

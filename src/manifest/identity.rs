@@ -126,6 +126,7 @@ fn named(items: &[Spot]) -> (bool, Vec<u8>) {
             Some(name) => match names::capability(name) {
                 Some(number) if numbers.contains(&number) => {}
                 Some(number) => numbers.push(number),
+                None if item.findings.is_full() => item.fault("is no capability"),
                 None => item.fault(unknown(name)),
             },
         }

@@ -13,6 +13,7 @@
 
 mod annotations;
 mod asking;
+mod budget;
 mod container;
 mod document;
 mod environment;

@@ -9,11 +9,14 @@ use super::names;
 use super::spot::{Object, Spot};
 use super::{Around, Making, seconds};
 use crate::plan::{Container, ExitMap, Pod, RestartPolicy, TerminationMessage};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// The API's default of terminationGracePeriodSeconds.
 const GRACE_SECONDS: i64 = 30;
+
+/// More containers than this are no pod: each would be a process. It favours whoever has to hold what was read.
+const MOST_CONTAINERS: usize = 5_000;
 
 /// Reads a PodSpec.
 pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
@@ -65,10 +68,19 @@ fn containers(
     around: &Around,
     making: &mut Making,
 ) -> Vec<Container> {
-    let (steps, mains) = (spec.list("initContainers"), spec.list("containers"));
+    let (mut steps, mut mains) = (spec.list("initContainers"), spec.list("containers"));
     match spec.required("containers") {
         Some(spot) if mains.is_empty() => spot.fault("is empty; a pod has at least one container"),
         _ => {}
+    }
+    for (field, entries) in [("initContainers", &mut steps), ("containers", &mut mains)] {
+        if entries.len() > MOST_CONTAINERS
+            && let Some(spot) = spec.get(field)
+        {
+            let has = entries.len();
+            spot.fault(format!("has {has} entries; {MOST_CONTAINERS} are allowed"));
+            entries.truncate(MOST_CONTAINERS);
+        }
     }
     let taker = who_takes_the_command(&steps, &mains, spec, around);
     let mut made: Vec<Container> = Vec::new();
@@ -171,6 +183,7 @@ fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
 
 fn readiness_gates(spec: &Object) -> Vec<String> {
     let mut gates: Vec<String> = Vec::new();
+    let mut known = HashSet::new();
     for gate in spec.list("readinessGates") {
         let gate = gate.object(&fates::READINESS_GATE);
         let Some(spot) = gate.required("conditionType") else {
@@ -179,7 +192,7 @@ fn readiness_gates(spec: &Object) -> Vec<String> {
         let Some(name) = spot.text() else { continue };
         if let Err(rule) = names::qualified(name) {
             spot.fault(format!("found {}; {rule}", quoted(name)));
-        } else if !gates.iter().any(|known| known == name) {
+        } else if known.insert(name) {
             gates.push(name.to_owned());
         }
     }

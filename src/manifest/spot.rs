@@ -3,6 +3,7 @@
 //!
 //! A field that is `null` counts as not there, as in the API.
 
+use super::budget::MOST_BYTES;
 use super::fates::{Fate, Field, Kind, Shape};
 use super::fault::{Findings, quoted};
 use super::scalar::Reading;
@@ -50,6 +51,21 @@ impl<'t> Spot<'t> {
 
     pub fn fault(&self, what: impl Into<String>) {
         self.findings.fault(Some(self.node.at), &self.path, what);
+    }
+
+    /// Pays for bytes that this adds to a program; whether they may be made. That it is too much is one fault.
+    pub fn affords(&self, bytes: usize) -> bool {
+        let budget = &self.findings.budget;
+        if budget.is_spent() {
+            return false;
+        }
+        let is_paid = budget.pays(bytes);
+        if !is_paid {
+            self.fault(format!(
+                "with this it is more than {MOST_BYTES} bytes of arguments and variables in all"
+            ));
+        }
+        is_paid
     }
 
     fn wanted(&self, what: &str) {
@@ -220,7 +236,10 @@ impl<'t> Spot<'t> {
         entries.iter().any(|(key, _)| {
             let names = kind.fields.iter().map(|field| field.name);
             let is_known = names.clone().any(|name| name == key.name);
-            !is_known && spelling::nearest(&key.name, names) == Some(field)
+            // The first look is cheap: there may be very many keys.
+            !is_known
+                && spelling::nearest(&key.name, std::iter::once(field)).is_some()
+                && spelling::nearest(&key.name, names) == Some(field)
         })
     }
 
@@ -251,8 +270,11 @@ impl<'t> Spot<'t> {
         for (key, node) in entries {
             let spot = self.step(node, &key.name);
             let Some(field) = kind.fields.iter().find(|field| field.name == key.name) else {
-                let meant =
-                    spelling::nearest(&key.name, kind.fields.iter().map(|field| field.name));
+                let names = kind.fields.iter().map(|field| field.name);
+                let meant = match self.findings.is_full() {
+                    true => None,
+                    false => spelling::nearest(&key.name, names),
+                };
                 self.findings
                     .fault(Some(key.at), &self.path, unknown(&key.name, kind, meant));
                 object.misspelt.push(meant);

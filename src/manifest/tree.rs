@@ -2,9 +2,9 @@
 //! the scanner reads JSON's own escapes, surrogate pairs included.
 //!
 //! It is safe with any text: the scanner has no `unsafe`, looks ahead a bounded distance, and gives events one by one;
-//! the tree is built without recursion. What a text may cost is bounded by [`LARGEST_TREE`] and [`DEEPEST`]; a value
-//! that is named again (`*alias`) is shared, and counted as if it stood there, which is the end of every alias bomb,
-//! and of chains of aliases too: one that is n levels deep counts for n²/2.
+//! the tree is built without recursion. What a text may cost is bounded by [`LARGEST_TREE`], [`MOST_REPEATED_BYTES`] and
+//! [`DEEPEST`]; a value that is named again (`*alias`) is shared, and counted as if it stood there, with every byte of
+//! it, which is the end of every alias bomb, and of chains of aliases too: one that is n levels deep counts for n²/2.
 //!
 //! Why granit-parser: yaml_serde gives positions only for errors, keeps duplicate keys quietly and costs 151 kB;
 //! saphyr-parser (76 kB) holds the whole of a long `[...]` in its queue, 200 MB for one hostile megabyte, and knows no
@@ -19,6 +19,9 @@ use std::rc::Rc;
 /// More values than this are no manifest: a thousand containers with all their probes have a hundred thousand.
 const LARGEST_TREE: usize = 200_000;
 
+/// Aliases may add so many bytes of text: what is named again is copied where it is used.
+const MOST_REPEATED_BYTES: usize = 4 << 20;
+
 /// Nothing in a Pod is nested deeper than twenty levels.
 const DEEPEST: usize = 60;
 
@@ -29,6 +32,8 @@ pub(super) struct Node {
     pub value: Value,
     /// How many values it holds, itself included, aliases counted in full.
     weight: usize,
+    /// How many bytes of text those are, and the keys.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -89,6 +94,7 @@ pub(super) fn documents(text: &[u8], findings: &Findings) -> Vec<Rc<Node>> {
         anchors: HashMap::new(),
         documents: Vec::new(),
         weight: 0,
+        repeated_bytes: 0,
     };
     if let Err((at, what)) = builder.read(text) {
         findings.fault(Some(at), "", what);
@@ -117,6 +123,7 @@ struct Builder<'f> {
     anchors: HashMap<usize, Rc<Node>>,
     documents: Vec<Rc<Node>>,
     weight: usize,
+    repeated_bytes: usize,
 }
 
 /// A list or map whose end was not seen yet.
@@ -194,6 +201,7 @@ impl Builder<'_> {
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
                 Some(node) => {
                     self.weight = self.weight.saturating_add(node.weight);
+                    self.repeated_bytes = self.repeated_bytes.saturating_add(node.bytes);
                     self.attach(Rc::clone(node), at)
                 }
                 None => Err((at, "an alias inside of what it stands for".to_owned())),
@@ -217,8 +225,14 @@ impl Builder<'_> {
             Value::List(items) => items.iter().collect(),
             Value::Map(entries) => entries.iter().map(|(_, node)| node).collect(),
         };
+        let own_bytes = match &value {
+            Value::Scalar { text, .. } => text.len(),
+            Value::List(_) => 0,
+            Value::Map(entries) => entries.iter().map(|(key, _)| key.name.len()).sum(),
+        };
         let node = Node {
             at,
+            bytes: own_bytes + inner.iter().map(|node| node.bytes).sum::<usize>(),
             weight: 1 + inner.iter().map(|node| node.weight).sum::<usize>(),
             value,
         };
@@ -234,6 +248,10 @@ impl Builder<'_> {
     fn attach(&mut self, node: Rc<Node>, at: Position) -> Result<(), Stop> {
         if self.weight > LARGEST_TREE {
             let what = format!("more than {LARGEST_TREE} values: this is no manifest");
+            return Err((at, what));
+        }
+        if self.repeated_bytes > MOST_REPEATED_BYTES {
+            let what = format!("more than {MOST_REPEATED_BYTES} bytes of text by aliases");
             return Err((at, what));
         }
         match self.open.last_mut().map(|open| &mut open.items) {

@@ -1,6 +1,7 @@
 //! Stories of manifests. Each says what was written, and what was understood or refused.
 
 mod annotations;
+mod bounds;
 mod documents;
 mod environment;
 mod faults;

@@ -34,10 +34,15 @@ pub fn site() -> Site {
 
 /// Answers as a core does whose pod looks so.
 pub fn answer(link: &Link, question: Question, view: &View) {
+    answer_with(link, question, view, &Chronicle::new(&samples::pod()));
+}
+
+/// The same with a past.
+pub fn answer_with(link: &Link, question: Question, view: &View, chronicle: &Chronicle) {
     let known = Known {
         now: view.now.0,
         status: &|| view.status.clone(),
-        chronicle: &Chronicle::new(&samples::pod()),
+        chronicle,
     };
     tell(link, question, &known);
 }

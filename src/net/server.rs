@@ -25,6 +25,7 @@ use super::socket::Socket;
 use super::wire_checks::Answered;
 use crate::plan::Check;
 use crate::report::route::{Route, Wants};
+use nix::sys::resource::{Resource, getrlimit};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -36,9 +37,25 @@ use std::time::{Duration, Instant};
 /// hold connections open: each of 256 costs at most 8 kB here and 32 kB in the kernel.
 const CONNECTIONS: usize = 256;
 
+/// Connections that there may be however few descriptors are allowed: who asks all at once needs one for a moment.
+const FEWEST_CONNECTIONS: usize = 4;
+
 /// Descriptors that the helper needs: a connection each, an attempt each, and the few of its own.
 pub fn descriptors(checks: usize) -> u64 {
-    (CONNECTIONS + checks.min(ATTEMPTS) + 16) as u64
+    (CONNECTIONS + others(checks)) as u64
+}
+
+fn others(checks: usize) -> usize {
+    checks.min(ATTEMPTS) + 16
+}
+
+/// The most connections within the limit on descriptors that this process really has; the container's own may be lower
+/// than what the jail would allow.
+fn most_connections(checks: usize) -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let left = limit.saturating_sub(others(checks));
+    left.clamp(FEWEST_CONNECTIONS, CONNECTIONS)
 }
 
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
@@ -52,8 +69,8 @@ const UNSENT_LIMIT: usize = 8 << 20;
 /// question is sent and answered, and gives up after a second.
 const PAGES_TIME: Duration = Duration::from_millis(20);
 
-/// How long no client is accepted when the kernel refused one for want of descriptors or memory. Long enough not to
-/// spin, short enough for a probe that waits for a second.
+/// How long no client is accepted when the kernel refused one for want of descriptors or memory and none of those that
+/// are there can be spared. Long enough not to spin, short enough for a probe that waits for a second.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// The core is gone, and its helper goes.
@@ -109,6 +126,7 @@ pub fn serve(doors: Doors, line: OwnedFd, site: Site, checks: &[Check]) -> u8 {
         asker: Asker::new(line),
         probes: Probes::new(checks),
         connections: Vec::new(),
+        most: most_connections(checks.len()),
         has_pages_to_make: false,
         accept_again: None,
         polled: Vec::new(),
@@ -132,6 +150,8 @@ struct Server<'a> {
     probes: Probes<'a>,
     /// In the order of their coming.
     connections: Vec<Connection>,
+    /// How many there may be.
+    most: usize,
     /// Somebody waits for a page of which all is known.
     has_pages_to_make: bool,
     /// Until when nobody is accepted.
@@ -337,7 +357,7 @@ impl Server<'_> {
 
     fn may_accept(&self) -> bool {
         self.accept_again.is_none()
-            && (self.connections.len() < CONNECTIONS || self.dispensable().is_some())
+            && (self.connections.len() < self.most || self.dispensable().is_some())
     }
 
     fn accept(&mut self, place: usize, now: Instant) -> io::Result<()> {
@@ -347,7 +367,7 @@ impl Server<'_> {
             }
             match self.listeners[place].accept() {
                 Ok((socket, door)) => {
-                    if self.connections.len() >= CONNECTIONS {
+                    if self.connections.len() >= self.most {
                         self.evict();
                     }
                     let connection = Connection::new(socket, self.site.clone(), door, now);
@@ -357,9 +377,11 @@ impl Server<'_> {
                 }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(()),
+                    // Whoever is sent away leaves room for the next one at once.
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        self.evict();
-                        self.accept_again = Some(now + ACCEPT_REST);
+                        if !self.evict() {
+                            self.accept_again = Some(now + ACCEPT_REST);
+                        }
                     }
                     Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK) => return Err(error),
                     // That client's misfortune: accept(2) tells the errors of the new connection as its own.
@@ -370,11 +392,14 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Sends one client away, if any can be spared. Never one that waits for the core: that is over within a second.
-    fn evict(&mut self) {
-        if let Some(index) = self.dispensable() {
+    /// Sends one client away and tells whether one could be spared. Never one that waits for the core: that is over within
+    /// a second.
+    fn evict(&mut self) -> bool {
+        let spared = self.dispensable();
+        if let Some(index) = spared {
             self.connections.remove(index);
         }
+        spared.is_some()
     }
 
     fn dispensable(&self) -> Option<usize> {

@@ -303,6 +303,25 @@ fn short_of_descriptors_it_sends_the_oldest_away() {
 }
 
 #[test]
+fn with_few_descriptors_silent_clients_make_room_at_once() {
+    alone(
+        "with_few_descriptors_silent_clients_make_room_at_once",
+        || {
+            let (listener, address) = open_port();
+            let (pid, link) = fork_starved(&listener, 32);
+            let silent: Vec<TcpStream> = (0..200).map(|_| send(address, b"")).collect();
+            let start = Instant::now();
+            assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            drop(silent);
+            drop(link);
+            wait_until_collected(pid);
+        },
+    );
+}
+
+#[test]
 fn without_a_descriptor_it_does_not_spin_and_loses_nobody() {
     alone(
         "without_a_descriptor_it_does_not_spin_and_loses_nobody",

@@ -37,10 +37,22 @@ pub fn colours() -> [bool; 2] {
 }
 
 /// Standard error for the log.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stderr {
+    /// Makes the line that tells so many lines were lost; without it nobody is told.
+    notice: Option<Box<dyn Fn(u64) -> Vec<u8> + Send>>,
     /// Lines that were dropped since the last one that was written.
     lost: u64,
+}
+
+impl Stderr {
+    /// With a line in the voice of the log for lines that were lost.
+    pub fn telling(notice: impl Fn(u64) -> Vec<u8> + Send + 'static) -> Stderr {
+        Stderr {
+            notice: Some(Box::new(notice)),
+            lost: 0,
+        }
+    }
 }
 
 impl io::Write for Stderr {
@@ -48,11 +60,8 @@ impl io::Write for Stderr {
     /// dropped is counted, and told before the next line that finds room.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.lost > 0 {
-            let notice = format!(
-                "monopod: warn: nobody read here, and {} log lines were lost\n",
-                self.lost
-            );
-            if write_at_once(notice.as_bytes()) {
+            let notice = self.notice.as_ref();
+            if notice.is_none_or(|notice| write_at_once(&notice(self.lost))) {
                 self.lost = 0;
             }
         }

@@ -5,17 +5,20 @@
 //! uid at the other end. Uid 0 and monopod's own may command: not the uid of a container of the manifest, or every
 //! process of an application could stop its neighbours.
 //!
-//! What surprised us: a socket file outlives its process. Whether somebody listens behind it is only told by knocking.
+//! What surprised us: a socket file outlives its process. Whether somebody listens behind it is only told by knocking. And
+//! between bind and listen nobody does: so from the knock to the listening a lock is held, or one that starts at the same
+//! time would be taken for dead and lose its file.
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +38,7 @@ pub fn listen(path: &Path) -> io::Result<Control> {
         // What cannot be made is told by the bind.
         let _ = fs::create_dir_all(folder);
     }
+    let lock = Lock::take(path)?;
     let listener = match bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             make_way(path)?;
@@ -42,6 +46,7 @@ pub fn listen(path: &Path) -> io::Result<Control> {
         }
         outcome => outcome?,
     };
+    drop(lock);
     listener.set_nonblocking(true)?;
     let file = fs::symlink_metadata(path).ok();
     Ok(Control {
@@ -49,6 +54,59 @@ pub fn listen(path: &Path) -> io::Result<Control> {
         path: path.to_owned(),
         file: file.map(|file| (file.dev(), file.ino())),
     })
+}
+
+/// A file beside the socket that one monopod at a time holds and removes again. One that was left behind is not held.
+struct Lock {
+    path: PathBuf,
+    held: Flock<File>,
+}
+
+impl Lock {
+    /// Never waits. Nothing if there can be no lock here: what hinders it hinders the socket too, whose error says more,
+    /// or is a file system without locks.
+    fn take(socket: &Path) -> io::Result<Option<Lock>> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let Ok(file) = options.mode(0o600).custom_flags(flags).open(&path) else {
+            return Ok(None);
+        };
+        let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => held,
+            Err((_, Errno::EWOULDBLOCK)) => return Err(another_starts()),
+            Err(_) => return Ok(None),
+        };
+        let lock = Lock { path, held: held };
+        match lock.is_in_its_place() {
+            true => Ok(Some(lock)),
+            // Its holder removed it after we had opened it.
+            false => Err(another_starts()),
+        }
+    }
+
+    fn is_in_its_place(&self) -> bool {
+        let there = fs::symlink_metadata(&self.path).ok();
+        let held = self.held.metadata().ok();
+        let [there, held] = [there, held].map(|file| file.map(|file| (file.dev(), file.ino())));
+        held.is_some() && held == there
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_in_its_place() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn another_starts() -> io::Error {
+    let why = "another monopod is starting here; give this one a path of its own";
+    io::Error::new(ErrorKind::AddrInUse, why)
 }
 
 /// The mask is the whole process's, which has one thread.
@@ -142,6 +200,20 @@ mod tests {
         let second = listen(&path).unwrap();
         UnixStream::connect(&path).unwrap();
         drop(second);
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn while_another_starts_here_nobody_waits() {
+        let path = place("lock");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let lock = Lock::take(&path).unwrap();
+        let error = listen(&path).unwrap_err();
+        assert!(error.to_string().contains("is starting here"), "{error}");
+        drop(lock);
+        // A lock file of one that was killed hinders nobody.
+        fs::write(path.with_extension("sock.lock"), "").unwrap();
+        drop(listen(&path).unwrap());
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 

@@ -25,6 +25,7 @@ use super::socket::Socket;
 use super::wire_checks::Answered;
 use crate::plan::Check;
 use crate::report::route::{Route, Wants};
+use nix::sys::resource::{Resource, getrlimit};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -36,9 +37,25 @@ use std::time::{Duration, Instant};
 /// hold connections open: each of 256 costs at most 8 kB here and 32 kB in the kernel.
 const CONNECTIONS: usize = 256;
 
+/// Connections that there may be however few descriptors are allowed: who asks all at once needs one for a moment.
+const FEWEST_CONNECTIONS: usize = 4;
+
 /// Descriptors that the helper needs: a connection each, an attempt each, and the few of its own.
 pub fn descriptors(checks: usize) -> u64 {
-    (CONNECTIONS + checks.min(ATTEMPTS) + 16) as u64
+    (CONNECTIONS + others(checks)) as u64
+}
+
+fn others(checks: usize) -> usize {
+    checks.min(ATTEMPTS) + 16
+}
+
+/// The most connections within the limit on descriptors that this process really has; the container's own may be lower
+/// than what the jail would allow.
+fn most_connections(checks: usize) -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let left = limit.saturating_sub(others(checks));
+    left.clamp(FEWEST_CONNECTIONS, CONNECTIONS)
 }
 
 /// Accepted in one turn, so that a flood of new clients does not keep those that are there waiting.
@@ -48,8 +65,12 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// those who ask for the longest pages and do not read them.
 const UNSENT_LIMIT: usize = 8 << 20;
 
-/// How long no client is accepted when the kernel refused one for want of descriptors or memory. Long enough not to
-/// spin, short enough for a probe that waits for a second.
+/// How long pages are made for in one turn. A client who wants the pod's health waits for two turns at most before its
+/// question is sent and answered, and gives up after a second.
+const PAGES_TIME: Duration = Duration::from_millis(20);
+
+/// How long no client is accepted when the kernel refused one for want of descriptors or memory and none of those that
+/// are there can be spared. Long enough not to spin, short enough for a probe that waits for a second.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// The core is gone, and its helper goes.
@@ -105,6 +126,8 @@ pub fn serve(doors: Doors, line: OwnedFd, site: Site, checks: &[Check]) -> u8 {
         asker: Asker::new(line),
         probes: Probes::new(checks),
         connections: Vec::new(),
+        most: most_connections(checks.len()),
+        has_pages_to_make: false,
         accept_again: None,
         polled: Vec::new(),
     };
@@ -127,6 +150,10 @@ struct Server<'a> {
     probes: Probes<'a>,
     /// In the order of their coming.
     connections: Vec<Connection>,
+    /// How many there may be.
+    most: usize,
+    /// Somebody waits for a page of which all is known.
+    has_pages_to_make: bool,
     /// Until when nobody is accepted.
     accept_again: Option<Instant>,
     /// The line, the listeners, the connections in their order, then what the probes wait for. Kept so that its memory is.
@@ -156,6 +183,9 @@ impl Server<'_> {
         // Answers before deadlines: an answer that has come in time counts, also when we were kept from reading it.
         if self.polled[0].revents != 0 {
             self.hear(now)?;
+        }
+        if self.has_pages_to_make {
+            self.answer(now);
         }
         for (connection, polled) in self.connections.iter_mut().zip(&self.polled[before..]) {
             if polled.revents != 0 {
@@ -199,6 +229,7 @@ impl Server<'_> {
         let deadlines = self.connections.iter().map(Connection::deadline);
         let others = self.accept_again.into_iter().chain(self.probes.deadline());
         let timeout = match deadlines.chain(others).min() {
+            _ if self.has_pages_to_make => 0,
             None => -1,
             // Rounded up, or the last millisecond is spent in a circle.
             Some(deadline) => {
@@ -224,7 +255,7 @@ impl Server<'_> {
             match self.asker.hear()? {
                 News::Nothing => return Ok(()),
                 News::NotYet => {}
-                News::Part => self.answer(now),
+                News::Part => self.has_pages_to_make = true,
                 News::Asks(asks) => {
                     for (ask, check) in asks {
                         self.probes.ask(ask, check, now);
@@ -249,40 +280,51 @@ impl Server<'_> {
         }
     }
 
+    /// Gives pages to those whose round has brought what they want: first to all who want no more than the status, which
+    /// is little work, then to others for as long as a turn has; the rest of them is left for the next turn.
     fn answer(&mut self, now: Instant) {
+        self.has_pages_to_make = false;
         let Some((round, parts, view)) = self.asker.seen() else {
             return;
         };
         let mut unsent: usize = self.connections.iter().map(Connection::unsent).sum();
         // Made once for all who want the same: a page of a large pod is work.
         let mut made: Vec<(Route, bool, Rc<[u8]>)> = Vec::new();
-        for connection in &mut self.connections {
-            let Some((wanted, wants)) = connection.awaits_round() else {
-                continue;
-            };
-            if !covers(round, wanted) || !parts.covers(wants) {
-                continue;
-            }
-            // A kubelet's answer is small and always finds room.
-            if unsent > UNSENT_LIMIT && wants != Wants::STATUS {
-                connection.put_off(now);
-                continue;
-            }
-            let Some((route, with_body)) = connection.awaited() else {
-                continue;
-            };
-            let known = made.iter().find(|(r, b, _)| r == route && *b == with_body);
-            let bytes = match known {
-                Some((.., bytes)) => bytes.clone(),
-                None => {
-                    let page = self.site.page(route, Some(view));
-                    let bytes: Rc<[u8]> = message::print(&page, with_body).into();
-                    made.push((route.clone(), with_body, bytes.clone()));
-                    bytes
+        let begun = Instant::now();
+        for of_status in [true, false] {
+            for connection in &mut self.connections {
+                let Some((wanted, wants)) = connection.awaits_round() else {
+                    continue;
+                };
+                let is_there = covers(round, wanted) && parts.covers(wants);
+                if !is_there || (wants == Wants::STATUS) != of_status {
+                    continue;
                 }
-            };
-            connection.give(bytes, now);
-            unsent += connection.unsent();
+                // A kubelet's answer is small and always finds room.
+                if unsent > UNSENT_LIMIT && !of_status {
+                    connection.put_off(now);
+                    continue;
+                }
+                let Some((route, with_body)) = connection.awaited() else {
+                    continue;
+                };
+                let known = made.iter().find(|(r, b, _)| r == route && *b == with_body);
+                let bytes = match known {
+                    Some((.., bytes)) => bytes.clone(),
+                    None if !of_status && begun.elapsed() >= PAGES_TIME => {
+                        self.has_pages_to_make = true;
+                        continue;
+                    }
+                    None => {
+                        let page = self.site.page(route, Some(view));
+                        let bytes: Rc<[u8]> = message::print(&page, with_body).into();
+                        made.push((route.clone(), with_body, bytes.clone()));
+                        bytes
+                    }
+                };
+                connection.give(bytes, now);
+                unsent += connection.unsent();
+            }
         }
     }
 
@@ -301,6 +343,9 @@ impl Server<'_> {
         if all == Wants::default() {
             return;
         }
+        // A new round takes the place of the last one, so whoever has not had his page of that gets it of this.
+        let left_over = self.connections.iter().filter_map(Connection::awaits_round);
+        let all = left_over.fold(all, |all, (_, wants)| all.and(wants));
         if let Some(number) = self.asker.ask(now, all) {
             for connection in &mut self.connections {
                 if connection.wants_question().is_some() {
@@ -312,7 +357,7 @@ impl Server<'_> {
 
     fn may_accept(&self) -> bool {
         self.accept_again.is_none()
-            && (self.connections.len() < CONNECTIONS || self.dispensable().is_some())
+            && (self.connections.len() < self.most || self.dispensable().is_some())
     }
 
     fn accept(&mut self, place: usize, now: Instant) -> io::Result<()> {
@@ -322,7 +367,7 @@ impl Server<'_> {
             }
             match self.listeners[place].accept() {
                 Ok((socket, door)) => {
-                    if self.connections.len() >= CONNECTIONS {
+                    if self.connections.len() >= self.most {
                         self.evict();
                     }
                     let connection = Connection::new(socket, self.site.clone(), door, now);
@@ -332,9 +377,11 @@ impl Server<'_> {
                 }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(()),
+                    // Whoever is sent away leaves room for the next one at once.
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        self.evict();
-                        self.accept_again = Some(now + ACCEPT_REST);
+                        if !self.evict() {
+                            self.accept_again = Some(now + ACCEPT_REST);
+                        }
                     }
                     Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK) => return Err(error),
                     // That client's misfortune: accept(2) tells the errors of the new connection as its own.
@@ -345,11 +392,14 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Sends one client away, if any can be spared. Never one that waits for the core: that is over within a second.
-    fn evict(&mut self) {
-        if let Some(index) = self.dispensable() {
+    /// Sends one client away and tells whether one could be spared. Never one that waits for the core: that is over within
+    /// a second.
+    fn evict(&mut self) -> bool {
+        let spared = self.dispensable();
+        if let Some(index) = spared {
             self.connections.remove(index);
         }
+        spared.is_some()
     }
 
     fn dispensable(&self) -> Option<usize> {

@@ -6,7 +6,7 @@
 use super::site::Site;
 use super::tell::{Known, tell};
 use super::wire::Question;
-use super::{Link, Served, collect, fork_helper, fork_limited, listen::listen};
+use super::{Link, Served, collect, control, fork_helper, fork_limited, listen::listen};
 use crate::machine::{Answer, AskId, Cause, Outcome};
 use crate::plan::{Asker, Check, CheckId, HealthAddress, HttpGet, NetworkQuestion};
 use crate::report::chronicle::Chronicle;
@@ -18,7 +18,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here should take on a busy machine; nothing waits for it to pass.
@@ -34,10 +37,15 @@ pub fn site() -> Site {
 
 /// Answers as a core does whose pod looks so.
 pub fn answer(link: &Link, question: Question, view: &View) {
+    answer_with(link, question, view, &Chronicle::new(&samples::pod()));
+}
+
+/// The same with a past.
+pub fn answer_with(link: &Link, question: Question, view: &View, chronicle: &Chronicle) {
     let known = Known {
         now: view.now.0,
         status: &|| view.status.clone(),
-        chronicle: &Chronicle::new(&samples::pod()),
+        chronicle,
     };
     tell(link, question, &known);
 }
@@ -294,6 +302,56 @@ fn short_of_descriptors_it_sends_the_oldest_away() {
         drop(half_open);
         drop(link);
         wait_until_collected(pid);
+    });
+}
+
+#[test]
+fn with_few_descriptors_silent_clients_make_room_at_once() {
+    alone(
+        "with_few_descriptors_silent_clients_make_room_at_once",
+        || {
+            let (listener, address) = open_port();
+            let (pid, link) = fork_starved(&listener, 32);
+            let silent: Vec<TcpStream> = (0..200).map(|_| send(address, b"")).collect();
+            let start = Instant::now();
+            assert!(ask_once(address, &link).contains("\r\n\r\nok"));
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            drop(silent);
+            drop(link);
+            wait_until_collected(pid);
+        },
+    );
+}
+
+/// In a process of its own, as the threads share one umask.
+#[test]
+fn of_many_who_start_at_once_over_a_stale_socket_one_lives_and_keeps_its_file() {
+    let name = "of_many_who_start_at_once_over_a_stale_socket_one_lives_and_keeps_its_file";
+    alone(name, || {
+        let folder = std::env::temp_dir().join(format!("monopod-race-{}", std::process::id()));
+        let path = folder.join("control.sock");
+        for _ in 0..200 {
+            drop(control::listen(&path).unwrap());
+            let start = Barrier::new(8);
+            let attempt = || {
+                start.wait();
+                control::listen(&path)
+            };
+            let outcomes: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(attempt)).collect();
+                let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+                joined.collect()
+            });
+            let (living, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+            assert_eq!(living.len(), 1, "{living:?} {refused:?}");
+            UnixStream::connect(&path).unwrap();
+            for error in refused.into_iter().filter_map(Result::err) {
+                assert!(error.to_string().contains("another monopod"), "{error}");
+            }
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        }
+        fs::remove_dir_all(folder).unwrap();
     });
 }
 

@@ -3,6 +3,7 @@
 
 use super::CONNECTIONS;
 use super::tests::Living;
+use crate::net::ask::PATIENCE;
 use crate::net::socket::Socket;
 use crate::net::tests::{A_WHILE, get, send};
 use std::io::{ErrorKind, Read, Write};
@@ -214,4 +215,34 @@ fn whoever_has_an_answer_goes_before_those_who_have_none() {
         }
         drop(answered);
     });
+}
+
+#[test]
+fn many_who_want_long_pages_of_their_own_do_not_keep_health_waiting() {
+    open_many();
+    let siege = Siege {
+        world: Living::troubled(),
+        by_control: false,
+    };
+    let mut hungry: Vec<Socket> = (0..CONNECTIONS - 6).map(|_| siege.send(b"")).collect();
+    siege.world.is_well();
+    for (since, client) in hungry.iter_mut().enumerate() {
+        client
+            .write_all(&get(&format!("/events?since={since}")))
+            .unwrap();
+    }
+    for _ in 0..5 {
+        let start = Instant::now();
+        siege.world.is_well();
+        let took = start.elapsed();
+        // Two questions, one by each door.
+        assert!(took < 2 * PATIENCE, "{took:?}");
+    }
+    // The first are served, and whoever must wait too long for his turn is told that.
+    let answers: Vec<String> = hungry.into_iter().map(read_all).collect();
+    assert!(answers[0].starts_with("HTTP/1.1 200 "), "{}", answers[0]);
+    for answer in &answers {
+        let code = &answer[..12];
+        assert!(code == "HTTP/1.1 200" || code == "HTTP/1.1 503", "{code}");
+    }
 }

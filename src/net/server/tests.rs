@@ -3,15 +3,17 @@
 //! `net::tests`.
 
 use super::{CONNECTIONS, CORE_GONE, Doors, serve};
-use crate::machine::Command;
+use crate::machine::{Cause, Command, Happening, Outcome};
 use crate::net::ask::PATIENCE;
 use crate::net::site::Site;
 use crate::net::tests::{
-    A_WHILE, answer, answer_next, becomes_readable, get, next_questions, open_port, receive, send,
-    site,
+    A_WHILE, answer, answer_next, answer_with, becomes_readable, get, next_questions, open_port,
+    receive, send, site,
 };
 use crate::net::wire::command::Order;
 use crate::net::{Link, control, link};
+use crate::plan::ProbeKind;
+use crate::report::chronicle::Chronicle;
 use crate::report::samples::{self, WEB, at};
 use crate::report::view::View;
 use std::fs;
@@ -51,7 +53,19 @@ pub struct Living {
 
 impl Living {
     pub fn new() -> Living {
-        Living::with(site(), samples::serving())
+        Living::with(site(), samples::serving(), Chronicle::new(&samples::pod()))
+    }
+
+    /// A pod whose journal is full: a probe failed a thousand times, each time with other long words.
+    pub fn troubled() -> Living {
+        let (plan, mut chronicle) = (samples::plan(), Chronicle::new(&samples::pod()));
+        let (kind, cause) = (ProbeKind::Readiness, Cause::Exit(1));
+        let failed = Happening::Unhealthy(WEB, kind, Outcome::Failure, cause);
+        for number in 0..1000 {
+            let words = format!("{number} {}", "\"<words>\" ".repeat(60));
+            chronicle.note(at(number), &failed, &plan, Some(&words));
+        }
+        Living::with(site(), samples::serving(), chronicle)
     }
 
     /// A pod of a thousand containers, whose pages are long.
@@ -60,10 +74,10 @@ impl Living {
         let web = site.frame.pod.containers[WEB.0].clone();
         site.frame.pod.containers = vec![web; 1000];
         view.status.containers = vec![samples::running(5); 1000];
-        Living::with(site, view)
+        Living::with(site, view, Chronicle::new(&samples::pod()))
     }
 
-    fn with(site: Site, view: View) -> Living {
+    fn with(site: Site, view: View, chronicle: Chronicle) -> Living {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("monopod-server-{}-{number}", std::process::id());
@@ -85,7 +99,7 @@ impl Living {
                     let heard = link.hear();
                     assert!(!heard.lost, "the server has ended");
                     for question in heard.questions {
-                        answer(&link, question, &view);
+                        answer_with(&link, question, &view, &chronicle);
                     }
                     for Order { number, command } in heard.orders {
                         ordered.send(command).unwrap();

@@ -151,6 +151,13 @@ pub static DRAIN: Flag = takes(
     "MONOPOD_DRAIN",
     "of the grace, go on serving for DUR, not ready, before the stop (0)",
 );
+/// `--stop-on SIG[,SIG...]`
+pub static STOP_ON: Flag = takes(
+    "stop-on",
+    "SIG[,SIG]",
+    "MONOPOD_STOP_ON",
+    "the signals that ask for the stop, the image's STOPSIGNAL too (TERM,INT)",
+);
 /// `--stop-signal SIG`
 pub static STOP_SIGNAL: Flag = takes(
     "stop-signal",
@@ -254,7 +261,7 @@ pub static HELP: Flag = asks("help", 'h', "print this and leave");
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 23] = [
+pub static RUN: [&Flag; 24] = [
     &FILE,
     &POD,
     &INIT,
@@ -267,6 +274,7 @@ pub static RUN: [&Flag; 23] = [
     &PRE_STOP,
     &GRACE,
     &DRAIN,
+    &STOP_ON,
     &STOP_SIGNAL,
     &REMAP_EXIT,
     &EXIT_CODE_FROM,
@@ -281,7 +289,7 @@ pub static RUN: [&Flag; 23] = [
 ];
 
 /// The flags of `monopod check`: those of a run, and its own in place of `--version`.
-pub static CHECK: [&Flag; 23] = {
+pub static CHECK: [&Flag; 24] = {
     let mut flags = RUN;
     flags[RUN.len() - 1] = &FORMAT;
     flags
@@ -367,7 +375,8 @@ mod tests {
             ("graec", Some("grace")),
             ("init-retry", None),
             ("init-retrys", Some("init-retries")),
-            ("stop", Some("stop-signal")),
+            ("stop-sig", Some("stop-signal")),
+            ("stop_on", Some("stop-on")),
             ("env_file", Some("env-file")),
             ("helth", Some("health")),
             ("hlep", Some("help")),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::plan::{
     Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
-    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
+    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -215,6 +215,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let mut checks = Vec::new();
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
+    let stop_on = stop_on(said);
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);
@@ -225,6 +226,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         conduct: Conduct::Pod(Pod {
             name: None,
             containers,
+            stop_on,
             grace,
             drain,
             active_deadline: None,
@@ -302,6 +304,12 @@ pub(super) fn serving(said: &mut Gathered, by_default: bool) -> Serving {
         control,
         crash_loops: said.last(&flags::LIVEZ_INCLUDES, values::livez_includes),
     }
+}
+
+/// What asks for the stop.
+pub(super) fn stop_on(said: &mut Gathered) -> Vec<Signal> {
+    said.last(&flags::STOP_ON, values::stop_on)
+        .unwrap_or_else(|| Signal::ASKING.to_vec())
 }
 
 /// Grace and drain; `grace` is what holds if no flag says another.

@@ -291,13 +291,14 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
 }
 
 /// A command alone has a control socket only where it is asked for: it would cost a process, and whoever may be restarted
-/// pins the working directory. With a manifest it is there `by_default`, and missed if it cannot be had.
+/// pins the working directory. With a manifest it is there `by_default`; an image
+/// without a writable place for it is a normal thing.
 pub(super) fn serving(said: &mut Gathered, by_default: bool) -> Serving {
     let control = match said.last(&flags::CONTROL, values::control_path) {
         Some(asked) => asked.map(|path| Control { path, missed: true }),
         None => by_default.then(|| Control {
             path: flags::CONTROL_PATH.into(),
-            missed: true,
+            missed: false,
         }),
     };
     Serving {

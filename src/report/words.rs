@@ -152,8 +152,17 @@ fn no_process(errno: Errno) -> String {
     }
 }
 
+/// To three digits: nobody reads 16s 996ms.
 pub(super) fn span(span: Duration) -> String {
-    humantime::format_duration(Duration::from_millis(span.as_millis() as u64)).to_string()
+    let ms = span.as_millis() as u64;
+    let step = match ms {
+        ..1_000 => 1,
+        ..10_000 => 10,
+        ..100_000 => 100,
+        _ => 1_000,
+    };
+    let rounded = ms.saturating_add(step / 2) / step * step;
+    humantime::format_duration(Duration::from_millis(rounded)).to_string()
 }
 
 #[cfg(test)]
@@ -226,6 +235,21 @@ mod tests {
             cannot_start("/srv/run", Stage::Fork, Errno::EAGAIN)
                 .contains("is the pids limit reached?")
         );
+    }
+
+    #[test]
+    fn spans_are_told_to_three_digits() {
+        for (ms, told) in [
+            (16_996, "17s"),
+            (16_250, "16s 300ms"),
+            (1_234, "1s 230ms"),
+            (999, "999ms"),
+            (90_000, "1m 30s"),
+            (100_400, "1m 40s"),
+            (0, "0s"),
+        ] {
+            assert_eq!(span(Duration::from_millis(ms)), told);
+        }
     }
 
     #[test]

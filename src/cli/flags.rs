@@ -191,7 +191,7 @@ pub static CONTROL: Flag = takes(
     "control",
     "PATH",
     "MONOPOD_CONTROL",
-    "socket for commands, or none (with -f: /run/monopod/control.sock; else none)",
+    "socket for commands, or none (none; with -f: /run/monopod/control.sock)",
 );
 /// `--livez-includes WHAT`
 pub static LIVEZ_INCLUDES: Flag = takes(

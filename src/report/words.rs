@@ -13,9 +13,12 @@ use std::time::Duration;
 /// So much of what a program said fits into a line of the log.
 const LONGEST_QUOTE: usize = 1024;
 
-/// Says it to the log, with the words that whoever it happened to has found, if any.
-pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>) {
-    let level = level(happening, plan);
+/// Says it to the log, with the words that whoever it happened to has found, if any; quietly if it was said before (`again`).
+pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>, again: bool) {
+    let level = match again {
+        true => Level::Debug,
+        false => level(happening, plan),
+    };
     if log::log_enabled!(level) {
         let said = said.map(quote).unwrap_or_default();
         log::log!(level, "{}{said}", words(happening, plan));

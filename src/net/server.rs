@@ -263,6 +263,10 @@ impl Server<'_> {
             if !covers(round, wanted) || !parts.covers(wants) {
                 continue;
             }
+            if let Some(command) = connection.weighs() {
+                connection.weighed(self.site.objection(command, view), now);
+                continue;
+            }
             // A kubelet's answer is small and always finds room.
             if unsent > UNSENT_LIMIT && wants != Wants::STATUS {
                 connection.put_off(now);

@@ -14,7 +14,7 @@ use monopod::linux::{self, Inbox, Stderr};
 use monopod::machine::Machine;
 use monopod::net;
 use monopod::passthrough::Passthrough;
-use monopod::plan::{Conduct, Control, ExitCode, Plan};
+use monopod::plan::{Conduct, Control, ExitCode, HealthAddress, Plan};
 use nix::sys::signal::SigSet;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
 use std::io::{self, Read, Write};
@@ -99,9 +99,7 @@ fn run(mut plan: Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
         .map_err(|errno| format!("cannot hear signals: {}", errno.desc()))?;
     let listener: Option<OwnedFd> = match plan.health {
         None => None,
-        Some(at) => {
-            Some(net::listen::listen(at).map_err(|why| format!("cannot listen on {at}: {why}"))?)
-        }
+        Some(at) => Some(net::listen::listen(at).map_err(|why| cannot_listen(at, &why))?),
     };
     let control = plan.serving.control.as_ref().and_then(open_control);
     if control.is_none() {
@@ -125,17 +123,29 @@ fn run(mut plan: Plan, inherited_mask: SigSet) -> Result<ExitCode, String> {
     linux::run(plan, machine, &inbox, listener, control).map_err(|faults| faults.join("; "))
 }
 
+fn cannot_listen(at: HealthAddress, why: &io::Error) -> String {
+    let hint = match why.kind() {
+        io::ErrorKind::AddrInUse => " (is another monopod running here?)",
+        _ => "",
+    };
+    format!("cannot listen on {at}: {}{hint}", net::control::words(why))
+}
+
 /// A container is not kept from running because nobody can look into it.
 fn open_control(control: &Control) -> Option<net::control::Control> {
     let path = control.path.display();
     match net::control::listen(&control.path) {
         Ok(opened) => Some(opened),
-        Err(why) if control.missed => {
-            log::warn!("no control socket at {path}: {why} (--control none is quiet about it)");
-            None
-        }
         Err(why) => {
-            log::debug!("no control socket at {path}: {why}");
+            let level = match control.missed {
+                true => log::Level::Warn,
+                false => log::Level::Info,
+            };
+            let why = net::control::words(&why);
+            log::log!(
+                level,
+                "no control socket at {path}: {why}; give --control a path in a writable place, or none"
+            );
             None
         }
     }

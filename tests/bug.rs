@@ -142,6 +142,7 @@ fn live(script: &str) -> ExitCode {
             kills_its_tree: false,
             termination_message: None,
         }],
+        stop_on: Signal::ASKING.to_vec(),
         grace: Duration::from_secs(2),
         drain: Duration::ZERO,
         active_deadline: None,

@@ -104,9 +104,9 @@ fn ask(verb: &str, said: &mut Gathered) -> Option<Ask> {
             name: Some((*name).to_owned()),
         },
         ("events", []) => Ask::Events { watch },
-        ("gate", [gate, value @ ("True" | "False")]) => Ask::Gate {
+        ("gate", [gate, value]) if is_bool(value) => Ask::Gate {
             gate: (*gate).to_owned(),
-            value: *value == "True",
+            value: value.eq_ignore_ascii_case("true"),
         },
         ("restart", [name]) => Ask::Restart {
             name: (*name).to_owned(),
@@ -134,6 +134,11 @@ fn ask(verb: &str, said: &mut Gathered) -> Option<Ask> {
         }
     };
     Some(ask)
+}
+
+/// The API's words are True and False, those of people and YAML true and false.
+fn is_bool(word: &str) -> bool {
+    word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("false")
 }
 
 fn help() -> String {

@@ -151,6 +151,13 @@ pub static DRAIN: Flag = takes(
     "MONOPOD_DRAIN",
     "of the grace, go on serving for DUR, not ready, before the stop (0)",
 );
+/// `--stop-on SIG[,SIG...]`
+pub static STOP_ON: Flag = takes(
+    "stop-on",
+    "SIG[,SIG]",
+    "MONOPOD_STOP_ON",
+    "the signals that ask for the stop, the image's STOPSIGNAL too (TERM,INT)",
+);
 /// `--stop-signal SIG`
 pub static STOP_SIGNAL: Flag = takes(
     "stop-signal",
@@ -184,7 +191,7 @@ pub static CONTROL: Flag = takes(
     "control",
     "PATH",
     "MONOPOD_CONTROL",
-    "socket for commands, or none (with --health: /run/monopod/control.sock)",
+    "socket for commands, or none (none; with -f: /run/monopod/control.sock)",
 );
 /// `--livez-includes WHAT`
 pub static LIVEZ_INCLUDES: Flag = takes(
@@ -282,7 +289,7 @@ pub static HELP: Flag = asks("help", 'h', "print this and leave");
 pub static VERSION: Flag = asks("version", 'V', "print the version and leave");
 
 /// The flags of `monopod [flags] [--] COMMAND...`, in the order of the help text.
-pub static RUN: [&Flag; 27] = [
+pub static RUN: [&Flag; 28] = [
     &FILE,
     &POD,
     &INIT,
@@ -295,6 +302,7 @@ pub static RUN: [&Flag; 27] = [
     &PRE_STOP,
     &GRACE,
     &DRAIN,
+    &STOP_ON,
     &STOP_SIGNAL,
     &REMAP_EXIT,
     &EXIT_CODE_FROM,
@@ -313,7 +321,7 @@ pub static RUN: [&Flag; 27] = [
 ];
 
 /// The flags of `monopod check`: those of a run, and its own in place of `--version`.
-pub static CHECK: [&Flag; 27] = {
+pub static CHECK: [&Flag; 28] = {
     let mut flags = RUN;
     flags[RUN.len() - 1] = &FORMAT;
     flags
@@ -399,7 +407,8 @@ mod tests {
             ("graec", Some("grace")),
             ("init-retry", None),
             ("init-retrys", Some("init-retries")),
-            ("stop", Some("stop-signal")),
+            ("stop-sig", Some("stop-signal")),
+            ("stop_on", Some("stop-on")),
             ("env_file", Some("env-file")),
             ("helth", Some("health")),
             ("hlep", Some("help")),

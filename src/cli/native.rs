@@ -13,7 +13,7 @@ use super::{
 };
 use crate::plan::{
     Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
-    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
+    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -216,6 +216,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let dressed = wishes.dress(&mut containers, &mut programs, &mut checks);
     said.faults.extend(dressed.err());
     let outputs = outputs::wishes(said).for_command(&programs, main);
+    let stop_on = stop_on(said);
     let (grace, drain) = stop_times(said, GRACE);
     let remap_exit = remap_exit(said);
     let health = said.last(&flags::HEALTH, values::address);
@@ -226,6 +227,7 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
         conduct: Conduct::Pod(Pod {
             name: None,
             containers,
+            stop_on,
             grace,
             drain,
             active_deadline: None,
@@ -291,19 +293,26 @@ fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environ
 }
 
 /// A command alone has a control socket only where it is asked for: it would cost a process, and whoever may be restarted
-/// pins the working directory. With a manifest it is there `by_default`, and missed if it cannot be had.
+/// pins the working directory. With a manifest it is there `by_default`; an image
+/// without a writable place for it is a normal thing.
 pub(super) fn serving(said: &mut Gathered, by_default: bool) -> Serving {
     let control = match said.last(&flags::CONTROL, values::control_path) {
         Some(asked) => asked.map(|path| Control { path, missed: true }),
         None => by_default.then(|| Control {
             path: flags::CONTROL_PATH.into(),
-            missed: true,
+            missed: false,
         }),
     };
     Serving {
         control,
         crash_loops: said.last(&flags::LIVEZ_INCLUDES, values::livez_includes),
     }
+}
+
+/// What asks for the stop.
+pub(super) fn stop_on(said: &mut Gathered) -> Vec<Signal> {
+    said.last(&flags::STOP_ON, values::stop_on)
+        .unwrap_or_else(|| Signal::ASKING.to_vec())
 }
 
 /// Grace and drain; `grace` is what holds if no flag says another.

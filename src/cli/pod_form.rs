@@ -42,6 +42,7 @@ pub(super) fn understand(
     let wishes = probe_flag::wishes(&mut said, &[&flags::POST_START, &flags::PRE_STOP]);
     let remap_exit = native::remap_exit(&mut said);
     let stop_signal = said.last(&flags::STOP_SIGNAL, values::stop_signal);
+    let stop_on = native::stop_on(&mut said);
     let health = said.last(&flags::HEALTH, values::address);
     let serving = native::serving(&mut said, true);
     let output = outputs::wishes(&mut said);
@@ -68,6 +69,7 @@ pub(super) fn understand(
     said.faults.extend(dressed.err());
     (pod.grace, pod.drain) = native::stop_times(&mut said, pod.grace);
     pod.remap_exit = remap_exit;
+    pod.stop_on = stop_on;
     if let Some(signal) = stop_signal {
         pod.containers
             .iter_mut()

@@ -164,6 +164,25 @@ pub(super) fn stop_signal(value: &OsStr) -> Result<Signal, String> {
     })
 }
 
+/// `TERM,INT`: signals that ask for a stop.
+pub(super) fn stop_on(value: &OsStr) -> Result<Vec<Signal>, String> {
+    let asking = |word: &str| {
+        let word = OsStr::new(word.trim());
+        let signal = signal(word)?;
+        let can_ask = |known| known == signal && known != Signal::CONT;
+        Signal::forwardable()
+            .any(can_ask)
+            .then_some(signal)
+            .ok_or_else(|| {
+                format!(
+                    "{} cannot ask for a stop; write for example TERM,INT,QUIT or RTMIN+3",
+                    quoted(word)
+                )
+            })
+    };
+    text(value).split(',').map(asking).collect()
+}
+
 /// `:9110`, `9110`, `127.0.0.1:9110`, `[::1]:9110`, `localhost:9110`. Port 0 is refused: nobody could find it.
 pub(super) fn address(value: &OsStr) -> Result<HealthAddress, String> {
     let text = text(value);

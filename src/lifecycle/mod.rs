@@ -111,7 +111,7 @@ impl Pod {
             return;
         }
         // Only the first ask is an ask; what comes after it is handed on, not invented on.
-        if self.ending.is_some() || !matches!(signal, Signal::TERM | Signal::INT) {
+        if self.ending.is_some() || !self.crew.plan().stop_on.contains(&signal) {
             return self.signals.hand_on(signal);
         }
         self.crew.desk.say(Happening::StopAsked(signal));

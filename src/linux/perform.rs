@@ -146,11 +146,12 @@ impl Core<'_> {
 
     fn say(&mut self, happening: &Happening) {
         self.said.note(happening);
+        let again = self.said.is_repeat(happening);
         let said = self.said.about(happening, self.plan);
         if let Some(reception) = &mut self.reception {
             reception.note(happening, self.plan, said);
         }
-        words::say(happening, self.plan, said);
+        words::say(happening, self.plan, said, again);
     }
 
     /// The drop-in forms have no words of their own, as those that they stand in for.

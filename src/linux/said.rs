@@ -5,8 +5,8 @@
 
 use super::kept::Kept;
 use super::owners::{hook_program, probe_program};
-use crate::machine::{Cause, Ending, Happening};
-use crate::plan::{Conduct, ContainerId, ExitCode, Plan, Pod, ProgramId};
+use crate::machine::{Cause, Ending, Happening, Outcome};
+use crate::plan::{Conduct, ContainerId, ExitCode, Plan, Pod, ProbeKind, ProgramId};
 use crate::report::words;
 use std::collections::BTreeMap;
 
@@ -22,6 +22,8 @@ pub struct Said {
     messages: BTreeMap<ContainerId, String>,
     /// What may be the reason for the end of it all, the latest last.
     failures: Vec<Happening>,
+    /// How the last probe of each container and kind went that did not go well.
+    probes: BTreeMap<(ContainerId, ProbeKind), (Outcome, Cause)>,
 }
 
 impl Said {
@@ -59,6 +61,20 @@ impl Said {
                 self.outputs.get(&program).map(String::as_str)
             }
         }
+    }
+
+    /// Whether a probe goes wrong just as it did the last time: one line a period would bury all others.
+    pub fn is_repeat(&mut self, happening: &Happening) -> bool {
+        let (id, kind, how) = match *happening {
+            Happening::Unhealthy(id, kind, outcome, cause) => (id, kind, (outcome, cause)),
+            Happening::ProbeWarning(id, kind, cause) => (id, kind, (Outcome::Warning, cause)),
+            Happening::ContainerStarted(id) => {
+                self.probes.retain(|(known, _), _| *known != id);
+                return false;
+            }
+            _ => return false,
+        };
+        self.probes.insert((id, kind), how) == Some(how)
     }
 
     /// Something happened that may be why all fails.
@@ -141,6 +157,22 @@ mod tests {
             parent_death_signal: None,
             let_go: false,
         }
+    }
+
+    #[test]
+    fn a_probe_that_goes_wrong_as_before_is_a_repeat_until_its_container_starts_anew() {
+        let mut said = Said::default();
+        let web = ContainerId(0);
+        let unhealthy =
+            |kind, outcome| Happening::Unhealthy(web, kind, outcome, Cause::UnknownHost);
+        let unknown = unhealthy(ProbeKind::Liveness, Outcome::Unknown);
+        assert!(!said.is_repeat(&unknown));
+        assert!(said.is_repeat(&unknown));
+        assert!(!said.is_repeat(&unhealthy(ProbeKind::Readiness, Outcome::Unknown)));
+        assert!(!said.is_repeat(&unhealthy(ProbeKind::Liveness, Outcome::Failure)));
+        assert!(!said.is_repeat(&unknown));
+        assert!(!said.is_repeat(&Happening::ContainerStarted(web)));
+        assert!(!said.is_repeat(&unknown));
     }
 
     #[test]

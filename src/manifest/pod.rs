@@ -8,7 +8,7 @@ use super::identity;
 use super::names;
 use super::spot::{Object, Spot};
 use super::{Around, Making, seconds};
-use crate::plan::{Container, ExitMap, Pod, RestartPolicy, TerminationMessage};
+use crate::plan::{Container, ExitMap, Pod, RestartPolicy, Signal, TerminationMessage};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ pub(super) fn pod(spec: &Spot, around: &Around, making: &mut Making) -> Pod {
     Pod {
         name: None,
         containers,
+        stop_on: Signal::ASKING.to_vec(),
         grace: seconds(says.grace_seconds),
         drain: Duration::ZERO,
         active_deadline: spec

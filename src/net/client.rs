@@ -198,17 +198,25 @@ fn no_connection(path: &Path, error: &io::Error) -> String {
     let at = path.display();
     match error.kind() {
         ErrorKind::NotFound => {
-            format!("no control socket at {at} (is monopod run with --control or --health?)")
+            format!(
+                "no control socket at {at} (is monopod run with -f or --control? MONOPOD_CONTROL tells both sides another path)"
+            )
         }
         ErrorKind::PermissionDenied => {
+            let own = nix::unistd::geteuid();
             let owner = std::fs::metadata(path).map(|file| file.uid());
             match owner {
-                Ok(uid) => format!("not allowed: {at} is for uid {uid} and root alone"),
-                Err(_) => format!("not allowed: {at} is for monopod's own uid and root alone"),
+                Ok(0) => format!("not allowed: {at} is for root alone; you are uid {own}"),
+                Ok(uid) => {
+                    format!("not allowed: {at} is for uid {uid} and root alone; you are uid {own}")
+                }
+                Err(_) => format!(
+                    "not allowed: {at} is for monopod's own uid and root alone; you are uid {own}"
+                ),
             }
         }
         ErrorKind::ConnectionRefused => format!("nobody listens at {at} any more"),
-        _ => format!("cannot connect to {at}: {error}"),
+        _ => format!("cannot connect to {at}: {}", super::control::words(error)),
     }
 }
 
@@ -249,5 +257,6 @@ mod tests {
             error.starts_with("no control socket at /nonexistent"),
             "{error}"
         );
+        assert!(error.contains("-f or --control?"), "{error}");
     }
 }

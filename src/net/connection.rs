@@ -210,6 +210,36 @@ impl Connection {
         }
     }
 
+    /// The command that it wants to give if its container can follow it.
+    pub fn weighs(&self) -> Option<Command> {
+        match self.state {
+            State::Waiting {
+                route: Route::Weigh(command),
+                ..
+            } => Some(command),
+            _ => None,
+        }
+    }
+
+    /// There is nothing against the command, so it is to be handed over; or there is.
+    pub fn weighed(&mut self, objection: Option<Page>, now: Instant) {
+        if let State::Waiting {
+            route,
+            question,
+            with_body,
+        } = &mut self.state
+        {
+            let with_body = *with_body;
+            match (objection, &*route) {
+                (Some(page), _) => self.respond(&page, with_body, now),
+                (None, Route::Weigh(command)) => {
+                    (*route, *question) = (Route::Command(*command), None);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
     /// The core has heard the command.
     pub fn obeyed(&mut self, now: Instant) {
         if let State::Waiting { with_body, .. } = self.state {

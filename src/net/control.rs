@@ -34,9 +34,12 @@ pub struct Control {
 /// Listens at this path: never blocks, not inherited by children. A file that nobody listens behind is replaced; one with
 /// somebody there is theirs, and that is the error.
 pub fn listen(path: &Path) -> io::Result<Control> {
-    if let Some(folder) = path.parent() {
-        // What cannot be made is told by the bind.
-        let _ = fs::create_dir_all(folder);
+    if let Some(folder) = path.parent()
+        && let Err(error) = fs::create_dir_all(folder)
+    {
+        // The bind would only find that there is no such folder.
+        let why = format!("{} cannot be made: {}", folder.display(), words(&error));
+        return Err(io::Error::new(error.kind(), why));
     }
     let lock = Lock::take(path)?;
     let listener = match bind(path) {
@@ -107,6 +110,14 @@ impl Drop for Lock {
 fn another_starts() -> io::Error {
     let why = "another monopod is starting here; give this one a path of its own";
     io::Error::new(ErrorKind::AddrInUse, why)
+}
+
+/// The kernel's words without the number that the standard library adds.
+pub fn words(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(errno) => Errno::from_raw(errno).desc().to_lowercase(),
+        None => error.to_string(),
+    }
 }
 
 /// The mask is the whole process's, which has one thread.
@@ -236,6 +247,19 @@ mod tests {
         assert!(listen(&path).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_the_reason() {
+        let path = place("folder");
+        fs::write(path.parent().unwrap(), "no folder").unwrap();
+        let error = listen(&path.parent().unwrap().join("deep/control.sock")).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.ends_with("deep cannot be made: not a directory"),
+            "{told}"
+        );
+        fs::remove_file(path.parent().unwrap()).unwrap();
     }
 
     #[test]

@@ -300,6 +300,10 @@ impl Server<'_> {
                 if !is_there || (wants == Wants::STATUS) != of_status {
                     continue;
                 }
+                if let Some(command) = connection.weighs() {
+                    connection.weighed(self.site.objection(command, view), now);
+                    continue;
+                }
                 // A kubelet's answer is small and always finds room.
                 if unsent > UNSENT_LIMIT && !of_status {
                     connection.put_off(now);

@@ -1,6 +1,7 @@
 //! What the helper serves: the frame of the life, and who may command. The same for all its clients.
 
 use super::{cgroup, control};
+use crate::machine::Command;
 use crate::report::route::{self, Page, Route};
 use crate::report::view::{Frame, View};
 use tiny_http::Method;
@@ -29,7 +30,13 @@ impl Site {
         match door {
             Door::Health => route::understand(method, target, &self.frame, false),
             Door::Control(uid) if control::may_command(uid, self.uid) => {
-                route::understand(method, target, &self.frame, true)
+                let route = route::understand(method, target, &self.frame, true)?;
+                Ok(match route {
+                    Route::Command(command @ (Command::Restart(_) | Command::Signal(..))) => {
+                        Route::Weigh(command)
+                    }
+                    route => route,
+                })
             }
             Door::Control(uid) => {
                 let who = uid.map_or("an unknown uid".to_owned(), |uid| format!("uid {uid}"));
@@ -46,6 +53,11 @@ impl Site {
             (Route::Command(_), None) => route::perhaps_done(),
             _ => route.page(&self.frame, view, &cgroup::read),
         }
+    }
+
+    /// Why nothing would come of a command.
+    pub fn objection(&self, command: Command, view: &View) -> Option<Page> {
+        route::objection(&self.frame, view, command)
     }
 
     /// The answer to a command that was heard.

@@ -14,6 +14,8 @@ pub struct Pod {
     pub name: Option<String>,
     /// Init containers and sidecars in their order, then the main containers in theirs.
     pub containers: Vec<Container>,
+    /// The signals that ask for the stop; all others are handed on.
+    pub stop_on: Vec<Signal>,
     /// All must be over this long after a stop was asked for (terminationGracePeriodSeconds).
     pub grace: Duration,
     /// The part of the grace in which the containers go on serving, unready, before anything else of the stop.

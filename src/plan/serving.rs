@@ -17,6 +17,6 @@ pub struct Serving {
 pub struct Control {
     /// A Unix socket in the file system.
     pub path: PathBuf,
-    /// Whether somebody will miss it: it was asked for, or a pod is run. If it cannot be had then, that is said.
+    /// Whether it was asked for. If it cannot be had then, that is a warning.
     pub missed: bool,
 }

@@ -49,6 +49,9 @@ const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
 
 impl Signal {
+    /// What asks for a stop unless somebody says otherwise: `docker stop`'s and the kubelet's, and Ctrl-C's.
+    pub const ASKING: [Signal; 2] = [Signal::TERM, Signal::INT];
+
     /// SIGHUP.
     pub const HUP: Signal = Signal(1);
     /// SIGINT.

@@ -52,26 +52,3 @@ fn text_is_escaped() {
         "&lt;a b=&quot;c&quot;&gt;&#39;&amp;?"
     );
 }
-
-/// `cargo test --lib write_pages -- --ignored` writes pages to look at, and says where.
-#[test]
-#[ignore = "makes pages for a person to look at"]
-fn write_pages() {
-    let mut stopping = samples::serving();
-    stopping.status.stopping_since = Some(at(58));
-    stopping.status.containers[WEB.0].ready = false;
-    let folder = std::env::temp_dir().join("monopod-pages");
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, view) in [
-        ("serving", samples::serving()),
-        ("eventful", samples::eventful()),
-        ("initializing", samples::initializing()),
-        ("stopping", stopping),
-    ] {
-        let frame = samples::frame();
-        std::fs::write(folder.join(format!("{name}.html")), html(&frame, &view)).unwrap();
-        let picture = timeline::file(&frame, &view);
-        std::fs::write(folder.join(format!("{name}.svg")), picture).unwrap();
-    }
-    eprintln!("{}", folder.display());
-}

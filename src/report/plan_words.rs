@@ -173,6 +173,12 @@ fn captured(capture: &Capture) -> String {
 fn described_pod(fields: &mut Fields, plan: &Plan, pod: &Pod) {
     put(fields, "grace", span(pod.grace));
     put(fields, "drain", span(pod.drain));
+    let stop_on = pod
+        .stop_on
+        .iter()
+        .map(|signal| signal.to_string())
+        .collect();
+    fields.push(("stopOn", Shown::Texts(stop_on)));
     if let Some(deadline) = pod.active_deadline {
         put(fields, "activeDeadline", span(deadline));
     }

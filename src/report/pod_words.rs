@@ -26,8 +26,7 @@ pub fn level(happening: &Happening, plan: &Plan) -> Level {
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
         Happening::ContainerEnded(id, end, false) => match end {
             Ending::Killed(signal) if is_trouble(*signal) => Level::Warn,
-            // What is never restarted hands its code on, and that says it.
-            _ if end.is_success() || is_never_restarted(*id, plan) => Level::Info,
+            _ if end.is_success() || hands_its_code_on(*id, plan) => Level::Info,
             _ => Level::Warn,
         },
         _ => Level::Info,
@@ -118,9 +117,13 @@ pub fn words(happening: &Happening, plan: &Plan) -> String {
     }
 }
 
-fn is_never_restarted(id: ContainerId, plan: &Plan) -> bool {
-    matches!(&plan.conduct, Conduct::Pod(pod)
-        if pod.container(id).restart.policy == RestartPolicy::Never)
+/// A command alone that is never restarted: its code is monopod's, and that says it.
+fn hands_its_code_on(id: ContainerId, plan: &Plan) -> bool {
+    let Conduct::Pod(pod) = &plan.conduct else {
+        return false;
+    };
+    let container = pod.container(id);
+    container.restart.policy == RestartPolicy::Never && !container.kills_its_tree
 }
 
 fn is_init(id: ContainerId, plan: &Plan) -> bool {
@@ -198,4 +201,26 @@ pub fn because(cause: Cause) -> String {
         Cause::NoHelper => "the network helper is away".to_owned(),
     };
     format!(": {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ExitCode;
+    use crate::report::samples::{self, WEB};
+
+    #[test]
+    fn a_failure_for_good_is_told_but_where_the_code_is_handed_on() {
+        let failed = Happening::ContainerEnded(WEB, Ending::Exited(ExitCode(3)), false);
+        let mut plan = samples::plan();
+        let mut level_where = |kills_its_tree| {
+            if let Conduct::Pod(pod) = &mut plan.conduct {
+                pod.containers[WEB.0].restart.policy = RestartPolicy::Never;
+                pod.containers[WEB.0].kills_its_tree = kills_its_tree;
+            }
+            level(&failed, &plan)
+        };
+        assert_eq!(level_where(true), Level::Warn);
+        assert_eq!(level_where(false), Level::Info);
+    }
 }

@@ -6,8 +6,8 @@ use super::health::{Endpoint, Inquiry};
 use super::metrics::Gauges;
 use super::view::{Frame, View};
 use super::{events, metrics, page, podstatus, timeline};
-use crate::machine::Command;
-use crate::plan::{ContainerId, GateId, Signal};
+use crate::machine::{Command, ContainerState, WaitingReason};
+use crate::plan::{ContainerId, GateId, Role, Signal};
 use serde_json::json;
 use tiny_http::Method;
 
@@ -70,6 +70,8 @@ pub enum Route {
     Timeline,
     /// `/`
     Page,
+    /// A command that is looked at first: whether its container can follow it.
+    Weigh(Command),
     /// A command; only by the control socket.
     Command(Command),
 }
@@ -125,6 +127,7 @@ impl Route {
     pub fn wants(&self) -> Wants {
         match self {
             Route::Health(_) => Wants::STATUS,
+            Route::Weigh(_) => Wants::STATUS,
             Route::Status => Wants::STATUS.and(Wants::WORDS),
             Route::Events(_) => Wants::STATUS.and(Wants::EVENTS),
             Route::Metrics => Wants::STATUS.and(Wants::COUNTS),
@@ -153,9 +156,37 @@ impl Route {
             Route::Metrics => Page::of_kind(METRICS, metrics::text(frame, view, &gauges())),
             Route::Timeline => Page::of_kind(SVG, timeline::file(frame, view)),
             Route::Page => Page::of_kind(HTML, page::html(frame, view)),
+            Route::Weigh(command) => objection(frame, view, *command).unwrap_or_else(done),
             Route::Command(_) => done(),
         }
     }
+}
+
+/// Why nothing would come of a command, as things stand at this moment: 409.
+pub fn objection(frame: &Frame, view: &View, command: Command) -> Option<Page> {
+    let (Command::Restart(id) | Command::Signal(id, _)) = command else {
+        return None;
+    };
+    let container = frame.pod.container(id);
+    let name = &container.name;
+    let state = view.status.containers.get(id.0)?.state;
+    let why = match (command, state) {
+        (Command::Restart(_), _) if view.status.stopping_since.is_some() => {
+            "the pod is stopping; nothing is restarted any more".to_owned()
+        }
+        (
+            Command::Restart(_),
+            ContainerState::Terminated(_) | ContainerState::Waiting(WaitingReason::Initial),
+        ) if container.role == Role::Init => {
+            format!("{name} is an init container; only one that is at work can be restarted")
+        }
+        (Command::Signal(..), ContainerState::Terminated(_)) => format!("{name} has ended"),
+        (Command::Signal(..), ContainerState::Waiting(_)) => {
+            format!("{name} does not run; it waits for its start")
+        }
+        _ => return None,
+    };
+    Some(error(409, &why))
 }
 
 /// The answer to a command that the core has heard.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::Signal;
-use crate::report::samples::{self, WEB};
+use crate::report::samples::{self, MIGRATE, WEB};
 
 fn asked(method: &str, target: &str, takes_commands: bool) -> Result<Route, Page> {
     understand(
@@ -161,4 +161,26 @@ fn no_page_shows_what_may_be_secret() {
 fn a_path_is_decoded_as_a_path_and_a_value_as_a_form() {
     assert_eq!(decoded("a%20b+c%2"), "a b+c%2");
     assert_eq!(form_decoded("a+b%2Bc"), "a b+c");
+}
+
+#[test]
+fn a_command_that_comes_to_nothing_is_refused_with_a_reason() {
+    let (frame, mut view) = (samples::frame(), samples::serving());
+    let told = |view: &View, command| {
+        let page = objection(&frame, view, command)?;
+        assert_eq!(page.code, 409);
+        Some(page.body)
+    };
+    let term = |id| Command::Signal(id, Signal::TERM);
+    let ended = told(&view, term(MIGRATE)).unwrap();
+    assert!(ended.contains("migrate has ended"), "{ended}");
+    let init = told(&view, Command::Restart(MIGRATE)).unwrap();
+    assert!(init.contains("is an init container"), "{init}");
+    assert_eq!(told(&view, term(WEB)), None);
+    assert_eq!(told(&view, Command::Restart(WEB)), None);
+    assert!(told(&samples::crashing(), term(WEB)).is_some());
+    assert_eq!(told(&samples::crashing(), Command::Restart(WEB)), None);
+    view.status.stopping_since = Some(samples::at(59));
+    assert!(told(&view, Command::Restart(WEB)).is_some());
+    assert_eq!(told(&view, term(WEB)), None);
 }

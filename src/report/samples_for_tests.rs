@@ -9,7 +9,7 @@ use crate::machine::{
 use crate::plan::{
     Asker, Check, CheckId, Conduct, Container, ContainerId, Environment, ExitCode, ExitMap,
     Handler, HttpGet, Identity, Mask, NetworkQuestion, Outputs, Placement, Plan, Pod, Probe,
-    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Stdin,
+    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use crate::time::Time;
 use std::ffi::CString;
@@ -77,6 +77,7 @@ pub fn pod() -> Pod {
             web,
             container("worker", Role::Main, 4),
         ],
+        stop_on: Signal::ASKING.to_vec(),
         grace: Duration::from_secs(30),
         drain: Duration::ZERO,
         active_deadline: None,
@@ -242,56 +243,5 @@ pub fn crashing() -> View {
         last_start: Some(at(40)),
         ..waiting()
     };
-    view
-}
-
-/// A life with a past: web was killed, then crashed, and rests; the time line and the events tell it.
-pub fn eventful() -> View {
-    use super::chronicle::Chronicle;
-    use crate::machine::{Cause, Happening, KillCause, Outcome};
-    use crate::plan::{ProbeKind, Signal};
-    let (plan, mut chronicle) = (plan(), Chronicle::new(&pod()));
-    let refused = Cause::HttpStatus(500);
-    let unhealthy = |kind, cause| Happening::Unhealthy(WEB, kind, Outcome::Failure, cause);
-    let exit = |code| Ending::Exited(ExitCode(code));
-    let rests = |seconds| Happening::BackingOff(WEB, Duration::from_secs(seconds));
-    let killed = Ending::Killed(Signal::KILL);
-    for (second, happening) in [
-        (0, Happening::ContainerStarted(MIGRATE)),
-        (2, Happening::ContainerEnded(MIGRATE, exit(0), false)),
-        (2, Happening::ContainerStarted(ContainerId(1))),
-        (4, Happening::ContainerEnded(ContainerId(1), exit(0), false)),
-        (4, Happening::ContainerStarted(LOGGER)),
-        (4, Happening::Readiness(LOGGER, true)),
-        (5, Happening::Initialized),
-        (5, Happening::ContainerStarted(WEB)),
-        (5, Happening::ContainerStarted(WORKER)),
-        (5, Happening::Readiness(WORKER, true)),
-        (9, Happening::Readiness(WEB, true)),
-        (20, unhealthy(ProbeKind::Readiness, refused)),
-        (20, Happening::Readiness(WEB, false)),
-        (21, unhealthy(ProbeKind::Liveness, Cause::Exit(1))),
-        (
-            22,
-            Happening::Killing(WEB, KillCause::Probe(ProbeKind::Liveness, true)),
-        ),
-        (24, Happening::ContainerEnded(WEB, killed, true)),
-        (24, rests(0)),
-        (24, Happening::ContainerStarted(WEB)),
-        (27, Happening::Readiness(WEB, true)),
-        (30, Happening::Readiness(WEB, false)),
-        (30, Happening::ContainerEnded(WEB, exit(1), false)),
-        (30, rests(10)),
-        (40, Happening::ContainerStarted(WEB)),
-        (50, Happening::ContainerEnded(WEB, exit(1), false)),
-        (50, rests(40)),
-    ] {
-        let words = matches!(happening, Happening::Unhealthy(_, ProbeKind::Liveness, ..));
-        let words = words.then_some("lock file /var/lib/shop/lock is older than a minute");
-        chronicle.note(at(second), &happening, &plan, words);
-    }
-    let mut view = crashing();
-    view.marks = chronicle.marks().iter().copied().collect();
-    view.events = chronicle.journal().since(0).cloned().collect();
     view
 }

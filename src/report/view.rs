@@ -4,7 +4,7 @@ use super::chronicle::{LastWords, Mark};
 use super::journal::Event;
 use super::tally::Counts;
 use crate::machine::{ContainerStatus, PodStatus};
-use crate::plan::{Check, Conduct, Container, ContainerId, ExitMap, Plan, Pod, Program};
+use crate::plan::{Check, Conduct, Container, ContainerId, ExitMap, Plan, Pod, Program, Signal};
 use crate::time::Time;
 use std::time::{Duration, SystemTime};
 
@@ -122,6 +122,7 @@ fn empty(grace: Duration) -> Pod {
     Pod {
         name: None,
         containers: Vec::new(),
+        stop_on: Signal::ASKING.to_vec(),
         grace,
         drain: Duration::ZERO,
         active_deadline: None,

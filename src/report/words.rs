@@ -13,9 +13,12 @@ use std::time::Duration;
 /// So much of what a program said fits into a line of the log.
 const LONGEST_QUOTE: usize = 1024;
 
-/// Says it to the log, with the words that whoever it happened to has found, if any.
-pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>) {
-    let level = level(happening, plan);
+/// Says it to the log, with the words that whoever it happened to has found, if any; quietly if it was said before (`again`).
+pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>, again: bool) {
+    let level = match again {
+        true => Level::Debug,
+        false => level(happening, plan),
+    };
     if log::log_enabled!(level) {
         let said = said.map(quote).unwrap_or_default();
         log::log!(level, "{}{said}", words(happening, plan));
@@ -152,8 +155,17 @@ fn no_process(errno: Errno) -> String {
     }
 }
 
+/// To three digits: nobody reads 16s 996ms.
 pub(super) fn span(span: Duration) -> String {
-    humantime::format_duration(Duration::from_millis(span.as_millis() as u64)).to_string()
+    let ms = span.as_millis() as u64;
+    let step = match ms {
+        ..1_000 => 1,
+        ..10_000 => 10,
+        ..100_000 => 100,
+        _ => 1_000,
+    };
+    let rounded = ms.saturating_add(step / 2) / step * step;
+    humantime::format_duration(Duration::from_millis(rounded)).to_string()
 }
 
 #[cfg(test)]
@@ -227,6 +239,21 @@ mod tests {
             cannot_start("/srv/run", Stage::Fork, Errno::EAGAIN)
                 .contains("is the pids limit reached?")
         );
+    }
+
+    #[test]
+    fn spans_are_told_to_three_digits() {
+        for (ms, told) in [
+            (16_996, "17s"),
+            (16_250, "16s 300ms"),
+            (1_234, "1s 230ms"),
+            (999, "999ms"),
+            (90_000, "1m 30s"),
+            (100_400, "1m 40s"),
+            (0, "0s"),
+        ] {
+            assert_eq!(span(Duration::from_millis(ms)), told);
+        }
     }
 
     #[test]

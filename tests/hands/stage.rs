@@ -112,6 +112,7 @@ pub fn plan(programs: Vec<Program>, containers: Vec<Container>) -> Plan {
         conduct: Conduct::Pod(Pod {
             name: None,
             containers,
+            stop_on: Signal::ASKING.to_vec(),
             grace: Duration::from_secs(30),
             drain: Duration::ZERO,
             active_deadline: None,

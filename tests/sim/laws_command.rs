@@ -144,7 +144,7 @@ impl CommandLaws {
             }
         }
         if self.stop.is_none() && self.main != Main::Over && !sweeping {
-            heard.ask = heard.signals.iter().position(|s| is_ask(*s));
+            heard.ask = heard.signals.iter().position(|s| self.is_ask(*s));
             self.stop = heard.ask.map(|place| Stop {
                 at: turn.now,
                 asked: heard.signals[place],
@@ -153,6 +153,10 @@ impl CommandLaws {
             });
         }
         heard
+    }
+
+    fn is_ask(&self, signal: Signal) -> bool {
+        self.conduct.stop_on.contains(&signal)
     }
 
     fn hear_over(&mut self, now: Time, run: RunId, ending: End) {
@@ -289,7 +293,7 @@ impl CommandLaws {
         // A stop that is asked for in the turn of the command's end is told as an ask or as dropped, as it comes.
         let late_ask =
             heard.ask.is_none() && turn.said(|words| matches!(words, Happening::StopAsked(_))) > 0;
-        if let Some(place) = expected.iter().position(|s| late_ask && is_ask(*s)) {
+        if let Some(place) = expected.iter().position(|s| late_ask && self.is_ask(*s)) {
             expected.remove(place);
         }
         if let Some(signal) = stop_signal {
@@ -452,10 +456,6 @@ impl CommandLaws {
 
 fn without(signals: &[Signal], place: usize) -> Vec<Signal> {
     [&signals[..place], &signals[place + 1..]].concat()
-}
-
-fn is_ask(signal: Signal) -> bool {
-    matches!(signal, Signal::TERM | Signal::INT)
 }
 
 fn never_ran(why: Unstartable) -> End {

@@ -80,6 +80,7 @@ pub fn pod(containers: Vec<Container>) -> Pod {
     Pod {
         name: None,
         containers,
+        stop_on: Signal::ASKING.to_vec(),
         grace: Duration::from_secs(30),
         drain: Duration::ZERO,
         active_deadline: None,
@@ -109,6 +110,8 @@ pub struct OneCommand {
     pub main: ProgramId,
     /// Run before the stop signal.
     pub pre_stop: Option<ProgramId>,
+    /// The signals that ask for the stop.
+    pub stop_on: Vec<Signal>,
     /// All must be over this long after a stop was asked for.
     pub grace: Duration,
     /// How long the command goes on serving, unready, before anything else of the stop.
@@ -127,6 +130,7 @@ impl OneCommand {
             step_retries: Retries::AtMost(0),
             main: ProgramId(0),
             pre_stop: None,
+            stop_on: Signal::ASKING.to_vec(),
             grace: Duration::from_secs(30),
             drain: Duration::ZERO,
             stop_signal: None,
@@ -158,6 +162,7 @@ impl OneCommand {
             container.kills_its_tree = false;
         }
         Pod {
+            stop_on: self.stop_on.clone(),
             grace: self.grace,
             drain: self.drain,
             remap_exit: self.remap_exit.clone(),

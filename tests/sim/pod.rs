@@ -91,6 +91,12 @@ impl Pod {
         self
     }
 
+    /// What asks for the stop.
+    pub fn stop_on(mut self, names: &[&str]) -> Pod {
+        self.pod.stop_on = names.iter().map(|name| signal(name)).collect();
+        self
+    }
+
     /// activeDeadlineSeconds
     pub fn active_deadline(mut self, seconds: u64) -> Pod {
         self.pod.active_deadline = Some(s(seconds));

@@ -100,6 +100,21 @@ fn s109_each_container_has_its_own_stop_signal() {
 }
 
 #[test]
+fn what_asks_for_the_stop_is_a_matter_of_the_plan_and_all_else_is_handed_on() {
+    let web = || {
+        Pod::new()
+            .drain(5)
+            .main("web", obeys(3))
+            .stop_signal("TERM")
+    };
+    let told = web().stop_on(&["QUIT"]).at(50).signal("TERM").at(60);
+    told.signal("QUIT").lives(52).struck("web", "SIGTERM@50");
+    let told = web().stop_on(&["TERM", "QUIT"]).at(60).signal("QUIT");
+    let told = told.lives(999);
+    told.struck("web", "SIGTERM@65").leaves("0@68");
+}
+
+#[test]
 fn s110_two_stops_are_one_stop_signal() {
     let told = Pod::new()
         .main("web", deaf())

@@ -137,6 +137,34 @@ fn s109_without_a_stop_signal_it_is_the_one_that_asked() {
 }
 
 #[test]
+fn an_inherited_stopsignal_is_an_ask_where_the_plan_says_so() {
+    Story::pod()
+        .web(runs())
+        .stop_on(&["TERM", "QUIT"])
+        .drain(s(5))
+        .hears(s(60), ["QUIT"])
+        .goes(
+            "
+            0s > start web
+            0s < web started
+            0s > say: web runs
+            0s = started
+            0s = ready
+            60s < SIGQUIT
+            60s > say: stop asked by SIGQUIT
+            60s > say: draining 5s
+            60s = not ready
+            65s > say: killing web: Stop
+            65s > SIGQUIT to web
+            65s < web died of SIGQUIT
+            65s < nothing is left
+            65s > say: web died of SIGQUIT as asked
+            65s > leave with 131
+        ",
+        );
+}
+
+#[test]
 fn s110_the_stop_signal_is_sent_once_and_a_second_ask_is_handed_on_as_it_is() {
     Story::pod()
         .web(runs().on(signal("INT"), s(1), 7).unmoved())

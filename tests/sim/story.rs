@@ -117,6 +117,12 @@ impl Story {
         self
     }
 
+    /// What asks for the stop.
+    pub fn stop_on(mut self, names: &[&str]) -> Story {
+        self.command().stop_on = names.iter().map(|name| signal(name)).collect();
+        self
+    }
+
     /// What the command is stopped with.
     pub fn stop_signal(mut self, name: &str) -> Story {
         self.command().stop_signal = Some(signal(name));

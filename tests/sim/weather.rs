@@ -167,6 +167,7 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
             main: ProgramId(0),
             pre_stop: rng.percent(50).then_some(ProgramId(1)),
             grace: rng.span(Duration::from_secs(40).min(climate.scale), climate.grid),
+            stop_on: Signal::ASKING.to_vec(),
             drain: maybe(rng, climate.scale),
             stop_signal: rng.percent(30).then(|| any_signal(rng)),
             remap_exit,
@@ -183,6 +184,10 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
             remap_exit,
         }),
     };
+    let form = form.map(|command| OneCommand {
+        stop_on: stop_on(command.grace),
+        ..command
+    });
     let health = rng.percent(50) && form.is_ok();
     let (conduct, command) = match form {
         Ok(command) => (Conduct::Pod(command.pod(&NAMES)), Some(command)),
@@ -190,6 +195,19 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
     };
     let parts = vec![Part::Own; NAMES.len()];
     (plans::plan(&NAMES, &[], conduct, health), command, parts)
+}
+
+/// What asks for the stop of a pod with this grace: mostly the usual. Its own dice, so that the seeds that have found
+/// something go on making the same lives.
+pub fn stop_on(grace: Duration) -> Vec<Signal> {
+    const OTHERS: [i32; 4] = [libc::SIGQUIT, libc::SIGWINCH, libc::SIGTERM, 37];
+    let rng = &mut Rng::new(grace.as_nanos() as u64);
+    match rng.percent(70) {
+        true => Signal::ASKING.to_vec(),
+        false => (0..=rng.below(2))
+            .filter_map(|_| Signal::new(*rng.pick(&OTHERS)))
+            .collect(),
+    }
 }
 
 /// A few exit codes that become others.
@@ -232,13 +250,18 @@ fn events(rng: &mut Rng, climate: &Climate, plan: &Plan, one_command: bool) -> V
     let mut events = vec![(doom, Event::Doom)];
     let horizon = climate.scale * (1 + rng.below(6) as u32);
     let at = |rng: &mut Rng| Time::START.after(rng.span(horizon, climate.grid));
+    let asking = match &plan.conduct {
+        Conduct::Pod(pod) => pod.stop_on.clone(),
+        Conduct::Passthrough(_) => Signal::ASKING.to_vec(),
+    };
+    let (first, last_one) = (asking[0], asking[asking.len() - 1]);
     let stops = rng.below(3);
     for _ in 0..stops {
-        let asks = *rng.pick(&[Signal::TERM, Signal::TERM, Signal::INT]);
+        let asks = *rng.pick(&[first, first, last_one]);
         events.push((at(rng), Event::Signal(asks, Sender::Process(0))));
     }
     // What nobody asked to stop is asked at the latest when the last thing is over; Doom is for those who are deaf.
-    events.push((last, Event::Signal(Signal::TERM, Sender::Process(0))));
+    events.push((last, Event::Signal(first, Sender::Process(0))));
     if rng.percent(60) {
         for _ in 0..rng.below(60) {
             let sender = *rng.pick(&[Sender::Process(0), Sender::Process(7), Sender::Kernel]);

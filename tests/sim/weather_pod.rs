@@ -4,7 +4,7 @@
 use crate::kernel::Event;
 use crate::plans;
 use crate::rng::Rng;
-use crate::weather::{Climate, Part, any_signal, remap_exit};
+use crate::weather::{Climate, Part, any_signal, remap_exit, stop_on};
 use monopod::machine::Command;
 use monopod::plan::{
     CheckId, Conduct, Container, ContainerId, GateId, Handler, Hook, Plan, Pod, Probe, ProgramId,
@@ -107,6 +107,7 @@ impl Maker<'_> {
         let is_main = |place: &usize| containers[*place].role == Role::Main;
         let exit_code_from = from.filter(is_main).map(ContainerId);
         Pod {
+            stop_on: stop_on(self.grace),
             grace: self.grace,
             drain: if self.rng.percent(40) {
                 seconds(self.rng, 20)

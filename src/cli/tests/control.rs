@@ -32,7 +32,7 @@ fn each_command_is_understood() {
             },
         ),
         (
-            &["gate", "example.com/a", "False"],
+            &["gate", "example.com/a", "false"],
             Ask::Gate {
                 gate: "example.com/a".to_owned(),
                 value: false,
@@ -67,7 +67,7 @@ fn each_fault_is_a_line_and_all_are_told() {
             &["write monopod restart NAME"][..],
         ),
         (
-            &["monopod", "gate", "a/b", "true"],
+            &["monopod", "gate", "a/b", "yes"],
             &["write monopod gate TYPE True|False"],
         ),
         (

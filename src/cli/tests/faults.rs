@@ -43,7 +43,7 @@ fn each_fault_is_one_clear_line() {
             "unknown flag --graec; did you mean --grace?",
         ),
         (
-            &["monopod", "--stop", "TERM", "app"],
+            &["monopod", "--stop-sig", "TERM", "app"],
             "did you mean --stop-signal?",
         ),
         (
@@ -101,6 +101,14 @@ fn each_fault_is_one_clear_line() {
         (
             &["monopod", "--pre-stop", "a | b", "app"],
             "--pre-stop: \"a | b\" has the shell operator |",
+        ),
+        (
+            &["monopod", "--stop-on", "TERM,CONT", "app"],
+            "--stop-on: \"CONT\" cannot ask for a stop",
+        ),
+        (
+            &["monopod", "--stop-on", "TERM,,INT", "app"],
+            "--stop-on: \"\" is not a signal",
         ),
         (
             &["monopod", "--stop-signal", "BYE", "app"],

@@ -50,6 +50,8 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
         "1m 30s",
         "--drain",
         "5",
+        "--stop-on",
+        "TERM,rtmin+3",
         "--stop-signal",
         "quit",
         "--pre-stop",
@@ -76,6 +78,7 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
         "--init-retries=3",
         "--grace=1m 30s",
         "--drain=5",
+        "--stop-on=TERM,rtmin+3",
         "--stop-signal=quit",
         "--pre-stop=/hooks/bye",
         "--remap-exit=143=0",
@@ -92,6 +95,7 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
         ("MONOPOD_INIT_RETRIES", "3"),
         ("MONOPOD_GRACE", "1m 30s"),
         ("MONOPOD_DRAIN", "5"),
+        ("MONOPOD_STOP_ON", "TERM, SIGRTMIN+3"),
         ("MONOPOD_STOP_SIGNAL", "quit"),
         ("MONOPOD_PRE_STOP", "/hooks/bye"),
         ("MONOPOD_REMAP_EXIT", "143=0\n1=2"),
@@ -133,6 +137,8 @@ fn every_flag_fills_in_its_place_in_either_spelling() {
         }
         assert_eq!(pod.grace, Duration::from_secs(90));
         assert_eq!(pod.drain, Duration::from_secs(5));
+        let stop_on: Vec<i32> = pod.stop_on.iter().map(|s| s.number()).collect();
+        assert_eq!(stop_on, [libc::SIGTERM, 37]);
         assert_eq!(
             run.main().stop_signal.map(Signal::number),
             Some(libc::SIGQUIT)

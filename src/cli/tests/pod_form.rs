@@ -50,6 +50,7 @@ fn the_manifest_is_the_plan_and_flags_override_it() {
         "--file=pod.yaml",
         "--grace=10",
         "--drain=2",
+        "--stop-on=QUIT",
         "--stop-signal=QUIT",
         "--remap-exit=143=0",
         "--exit-code-from=web",
@@ -70,6 +71,7 @@ fn the_manifest_is_the_plan_and_flags_override_it() {
             .iter()
             .all(|c| c.stop_signal.map(Signal::number) == Some(3))
     );
+    assert_eq!(pod.stop_on.iter().map(|s| s.number()).sum::<i32>(), 3);
     assert_eq!(pod.remap_exit.apply(ExitCode(143)), ExitCode(0));
     assert_eq!(pod.exit_code_from.map(|id| id.0), Some(1));
     assert!(run.plan.health.is_some());

@@ -79,6 +79,7 @@ impl Story {
             pod: plan::Pod {
                 name: None,
                 containers: Vec::new(),
+                stop_on: Signal::ASKING.to_vec(),
                 grace: Duration::from_secs(30),
                 drain: Duration::ZERO,
                 active_deadline: None,

@@ -149,7 +149,7 @@ impl PodLaws {
 
     fn hear(&mut self, turn: &Turn) -> Heard {
         let mut heard = Heard::default();
-        heard.asked = turn.facts.iter().any(is_ask);
+        heard.asked = turn.facts.iter().any(|fact| self.is_ask(fact));
         for fact in turn.facts {
             if let Fact::Started(run) = *fact
                 && let Some(Use::Own(place)) = self.runs.get(&run)
@@ -353,6 +353,14 @@ impl PodLaws {
         }
     }
 
+    fn is_ask(&self, fact: &Fact) -> bool {
+        match fact {
+            Fact::Signalled(signal, _) => self.pod.stop_on.contains(signal),
+            Fact::Commanded(command) => *command == Command::Stop,
+            _ => false,
+        }
+    }
+
     /// The first ask of a pod that is not being stopped is the ask; all else is handed on.
     fn hear_asks(&mut self, turn: &Turn, heard: &mut Heard) {
         if self.stop.is_some() || !heard.asked {
@@ -361,8 +369,8 @@ impl PodLaws {
         let place = heard
             .signals
             .iter()
-            .position(|s| matches!(*s, Signal::TERM | Signal::INT));
-        let asks = turn.facts.iter().find(|fact| is_ask(fact));
+            .position(|s| self.pod.stop_on.contains(s));
+        let asks = turn.facts.iter().find(|fact| self.is_ask(fact));
         // The first ask is the ask; a signal after a command is handed on.
         let place = place.filter(|_| matches!(asks, Some(Fact::Signalled(..))));
         let asked = place.map(|place| heard.signals.remove(place));
@@ -512,13 +520,5 @@ impl PodLaws {
     /// The code to leave with.
     fn code(&self) -> Vec<ExitCode> {
         stop::codes(self)
-    }
-}
-
-fn is_ask(fact: &Fact) -> bool {
-    match fact {
-        Fact::Signalled(signal, _) => matches!(*signal, Signal::TERM | Signal::INT),
-        Fact::Commanded(command) => *command == Command::Stop,
-        _ => false,
     }
 }

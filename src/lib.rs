@@ -14,8 +14,8 @@
 //! | [`passthrough`] | 3 | decides: what tini, dumb-init and catatonit do |
 //! | [`manifest`] | 3 | text and environment to a plan, or to all faults |
 //! | [`cli`] | 4 | command line and environment to an invocation |
-//! | [`report`] | 3 | data to words and health pages |
-//! | [`net`] | 4 | the jailed helper, the line to it, and the probe client |
+//! | [`report`] | 3 | data to words, events, pages and metrics |
+//! | [`net`] | 4 | the jailed helper and the checks it asks, the line to it, and who talks to it from outside |
 //! | [`relay`] | 4 | the output relay, and the core's side of it |
 //! | [`linux`] | 5 | PID 1's hands: all its system calls but those of the line |
 //!

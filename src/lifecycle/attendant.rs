@@ -30,7 +30,7 @@ enum State {
 }
 
 impl Attendant {
-    /// An attendant; `wanted` if there is something to serve.
+    /// An attendant; `wanted` if there is something to serve or to ask.
     pub fn new(wanted: bool) -> Attendant {
         let state = if wanted { State::Due } else { State::Unwanted };
         Attendant {

@@ -102,7 +102,7 @@ impl Core<'_> {
             let name = self
                 .runs
                 .find(run)
-                .map_or("the command", |e| &self.plan.program(e.program).name);
+                .map_or("a program", |e| &self.plan.program(e.program).name);
             log::warn!("cannot send {signal} to {name}: {}", errno.desc());
         }
     }

@@ -47,7 +47,8 @@ pub enum Fact {
     HelperLost,
     /// The helper could not be forked, with the errno.
     HelperUnstartable(i32),
-    /// The helper has asked and this came of it. Each ask once at most; never after [`Fact::HelperLost`].
+    /// The helper has asked and this came of it. After [`Fact::HelperLost`] none comes for what was asked before. A sound
+    /// helper answers each ask once at most; one gone mad may say any number, so an answer to no open ask is no news.
     Answered(AskId, Answer),
     /// Somebody who may has asked for this by the control socket.
     Commanded(Command),

@@ -128,7 +128,8 @@ pub enum Mask {
 pub enum Stdin {
     /// Monopod's own; closed if that is closed.
     Inherited,
-    /// At its end from the start, so that an init step or a hook cannot eat what is meant for the command.
+    /// At its end from the start: for init steps, hooks and probes, which must not eat what is meant for the command, and
+    /// for an entry of a manifest that does not ask for `stdin`.
     Empty,
 }
 

@@ -71,11 +71,6 @@ impl Writer {
         self
     }
 
-    /// Bytes so far, the tag's included.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The message.
     pub fn done(self) -> Vec<u8> {
         self.bytes

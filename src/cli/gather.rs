@@ -124,7 +124,8 @@ impl Gathered<'_> {
         self.switched_on.iter().any(|on| on.name == flag.name)
     }
 
-    /// The values of a flag that adds up, read one by one; the variable's if the flag was not given.
+    /// The values of a flag that adds up, read one by one; the variable's if the flag was not given. A refusal of
+    /// several lines is as many faults.
     pub fn every<T>(
         &mut self,
         flag: &'static Flag,
@@ -134,7 +135,10 @@ impl Gathered<'_> {
         for (from, value) in self.said(flag) {
             match read(&value) {
                 Ok(value) => good.push(value),
-                Err(fault) => self.faults.push(format!("{from}: {fault}")),
+                Err(told) => {
+                    let faults = told.lines().map(|fault| format!("{from}: {fault}"));
+                    self.faults.extend(faults);
+                }
             }
         }
         good

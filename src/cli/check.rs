@@ -4,7 +4,7 @@
 
 use super::gather::{Flags, Gathered, gather};
 use super::native::{self, print, usage_error};
-use super::{Invocation, Surroundings, flags, values};
+use super::{Invocation, Surroundings, flags, pod_form, values};
 use crate::report::plan_words;
 use std::ffi::{OsStr, OsString};
 
@@ -23,6 +23,8 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
             "check: nothing to check; write monopod check -f MANIFEST".to_owned()
         ]);
     }
+    let forgotten = pod_form::forgotten_flag(words, &mut said);
+    said.faults.extend(forgotten);
     match native::understand(said, surroundings) {
         Err(refusal) => refusal.told(),
         Ok(understood) => {

@@ -33,7 +33,9 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
         }
         _ => {}
     }
-    let said = gather(words, &flags::RUN, Flags::First, surroundings.env);
+    let mut said = gather(words, &flags::RUN, Flags::First, surroundings.env);
+    let forgotten = pod_form::forgotten_flag(words, &mut said);
+    said.faults.extend(forgotten);
     match said.asked {
         Some(asked) if asked.name == flags::VERSION.name => print(format!("monopod {VERSION}\n")),
         Some(_) => print(help()),

@@ -10,7 +10,7 @@ use super::{LogSettings, Surroundings, probe_flag, values};
 use crate::manifest::{self, Around};
 use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -94,6 +94,33 @@ pub(super) fn understand(
         log,
         warnings: understood.warnings,
         pod: understood.name,
+    })
+}
+
+/// A manifest's name where a command belongs, without `--` before it: nobody means to run it. Decided by the name
+/// alone, for nothing is looked up here.
+pub(super) fn forgotten_flag(words: &[OsString], said: &mut Gathered) -> Option<String> {
+    let [word] = &said.words[..] else {
+        return None;
+    };
+    let is_program = words
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|before| before == "--");
+    let name = word.to_string_lossy();
+    let is_manifest = [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|ending| name.ends_with(ending));
+    if is_program || !is_manifest {
+        return None;
+    }
+    let name = name.escape_debug().to_string();
+    let has_manifest = said.last(&flags::FILE, |_| Ok(())).is_some();
+    (!has_manifest).then(|| {
+        format!(
+            "{name} has the name of a manifest; did you mean -f {name}? A program of that name is run by -- {name}"
+        )
     })
 }
 

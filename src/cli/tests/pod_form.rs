@@ -187,6 +187,30 @@ fn faults_of_the_command_line_are_told_first() {
 }
 
 #[test]
+fn a_manifest_in_the_place_of_the_command_is_a_forgotten_flag() {
+    for argv in [
+        &["monopod", "web.yaml"][..],
+        &["monopod", "check", "examples/web.yml"],
+        &["monopod", "--grace", "5", "./web.json"],
+    ] {
+        let (text, code) = world().printed(Stream::Stderr, argv);
+        assert_eq!(code, ExitCode::USAGE, "{argv:?}");
+        let meant = format!("did you mean -f {}?", argv[argv.len() - 1]);
+        assert!(text.contains(&meant), "{argv:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{argv:?}: {text}");
+    }
+    for argv in [
+        &["monopod", "--", "web.yaml"][..],
+        &["monopod", "cat", "web.yaml"],
+        &["monopod", "web.yaml", "now"],
+        &["monopod", "yaml"],
+        &["monopod", "-f", "open.yaml", "web.yaml"],
+    ] {
+        world().run(argv);
+    }
+}
+
+#[test]
 fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
     let (text, code) = world().printed(
         Stream::Stdout,

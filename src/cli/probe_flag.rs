@@ -117,21 +117,28 @@ impl Wishes {
             ));
         };
         let like = programs[container.program.0].clone();
-        let mut add = |what: &str, argv: Vec<CString>| {
+        // Beside a command alone a hook prints, as a pre-stop hook does there; a manifest's is kept for the message.
+        let (hook_placement, hook_output_kept) = match like.placement {
+            Placement::Group => (Placement::Group, false),
+            _ => (Placement::Alone, true),
+        };
+        let mut add = |what: &str, argv: Vec<CString>, placement, kept_output| {
             programs.push(Program {
                 name: format!("{what} of {}", like.name),
                 argv,
-                placement: Placement::Alone,
+                placement,
                 foreground: false,
                 stdin: Stdin::Empty,
-                kept_output: true,
+                kept_output,
                 ..like.clone()
             });
             ProgramId(programs.len() - 1)
         };
         for (_, kind, wish) in self.probes {
             let handler = match wish.target {
-                Target::Exec(argv) => Handler::Exec(add(api_name(kind), argv)),
+                Target::Exec(argv) => {
+                    Handler::Exec(add(api_name(kind), argv, Placement::Alone, true))
+                }
                 Target::Ask(question) => {
                     checks.push(Check {
                         question,
@@ -149,11 +156,13 @@ impl Wishes {
             }
         }
         for (flag, argv) in self.hooks {
-            if flag.name == flags::PRE_STOP.name {
-                container.pre_stop = Some(Hook::Exec(add("preStop", argv)));
+            let (hook, what) = if flag.name == flags::PRE_STOP.name {
+                (&mut container.pre_stop, "preStop")
             } else {
-                container.post_start = Some(Hook::Exec(add("postStart", argv)));
-            }
+                (&mut container.post_start, "postStart")
+            };
+            let id = add(what, argv, hook_placement, hook_output_kept);
+            *hook = Some(Hook::Exec(id));
         }
         Ok(())
     }

@@ -96,7 +96,10 @@ fn the_manifest_is_the_plan_and_flags_override_it() {
         panic!("{web:?}")
     };
     assert_eq!(words(run.plan.program(id)), ["bye", "now"]);
-    assert!(matches!(web.post_start, Some(Hook::Exec(_))));
+    let Some(Hook::Exec(id)) = web.post_start else {
+        panic!("{web:?}")
+    };
+    assert!(run.plan.program(id).kept_output, "as its own hooks");
 }
 
 #[test]

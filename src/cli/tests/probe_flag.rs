@@ -2,7 +2,7 @@
 
 use super::super::probe_flag::{Target, Wish, read};
 use super::{EMPTY, words, words_of};
-use crate::plan::{CheckId, Handler, Hook, HttpGet, NetworkQuestion, ProbeKind};
+use crate::plan::{CheckId, Handler, Hook, HttpGet, NetworkQuestion, Placement, ProbeKind};
 use std::ffi::OsStr;
 
 fn ready(value: &str) -> Result<Wish, String> {
@@ -233,6 +233,11 @@ fn a_command_alone_has_probes_and_hooks_too() {
         panic!("{liveness:?}")
     };
     assert_eq!(words(run.plan.program(id)), ["ask", "me"]);
-    assert!(matches!(main.post_start, Some(Hook::Exec(_))));
+    let Some(Hook::Exec(id)) = main.post_start else {
+        panic!("{main:?}")
+    };
+    let hook = run.plan.program(id);
+    assert_eq!(hook.placement, Placement::Group);
+    assert!(!hook.kept_output, "it prints, as a pre-stop hook does");
     assert!(!run.plan.let_go, "its working directory is needed again");
 }

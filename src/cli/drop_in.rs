@@ -152,6 +152,7 @@ pub(super) fn run(
         },
         log,
         warnings,
+        notes: Vec::new(),
     }
 }
 

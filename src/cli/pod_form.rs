@@ -5,7 +5,7 @@
 
 use super::flags;
 use super::gather::Gathered;
-use super::native::{self, Refusal, Understood};
+use super::native::{self, Purpose, Refusal, Understood};
 use super::{LogSettings, Surroundings, probe_flag, values};
 use crate::manifest::{self, Around};
 use crate::plan::{Conduct, Container, ContainerId, Environment, ExitCode, Plan, Pod, Role};
@@ -20,6 +20,7 @@ pub(super) fn understand(
     file: &OsStr,
     log: LogSettings,
     surroundings: &Surroundings,
+    purpose: Purpose,
 ) -> Result<Understood, Refusal> {
     for flag in [&flags::INIT, &flags::INIT_RETRIES] {
         if said.last(flag, |_| Ok(())).is_some() {
@@ -54,6 +55,7 @@ pub(super) fn understand(
         wanted.as_deref(),
         &command,
         surroundings,
+        purpose,
     )?;
     let pod = &mut understood.pod;
     pod.name = understood.name.clone();
@@ -93,6 +95,7 @@ pub(super) fn understand(
         },
         log,
         warnings: understood.warnings,
+        notes: understood.notes,
         pod: understood.name,
     })
 }
@@ -149,6 +152,7 @@ fn read(
     wanted: Option<&str>,
     command: &[CString],
     surroundings: &Surroundings,
+    purpose: Purpose,
 ) -> Result<manifest::Understood, Refusal> {
     let source = match file.as_bytes() {
         b"-" => "standard input".to_owned(),
@@ -170,6 +174,7 @@ fn read(
         base: environment.base.clone(),
         uid: surroundings.uid,
         command,
+        is_run: purpose == Purpose::Run,
         wanted,
     };
     manifest::read(&text, &around).map_err(|faults| refusal(faults.lines(&source)))

@@ -92,7 +92,8 @@ pub(super) fn container(
     let wants_stdin = entry.flag("stdin") == Some(true);
     let wants_terminal = entry.flag("tty") == Some(true);
     if wants_terminal && !wants_stdin {
-        spot.findings.passed_over("tty (without stdin)".to_owned());
+        spot.findings
+            .passed_over("tty (without stdin)".to_owned(), false);
     }
     let reads_stdin = wants_stdin && making.takes_stdin(&name, spot);
     let program = Program {

@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub enum Fate {
     /// It means here what it means in a Pod.
     Honoured,
-    /// The real container, its pod or its node has seen to it or has to; one line at the start names it.
+    /// The real container, its pod or its node has seen to it or has to; a line at level info names it.
     Met(Shape),
     /// It is about the object and not about what runs; nothing needs saying.
     Ignored(Shape),
@@ -40,6 +40,13 @@ pub struct Field {
     pub name: &'static str,
     /// What becomes of it.
     pub fate: Fate,
+}
+
+impl Field {
+    /// Whether nearly every manifest has it, so that passing it over is no news at the start.
+    pub fn is_usual(&self) -> bool {
+        ["image", "imagePullPolicy"].contains(&self.name)
+    }
 }
 
 /// A type of the API.

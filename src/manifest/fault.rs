@@ -62,11 +62,15 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Fields that were passed over, each with whether that is usual.
+pub(super) type Passed = Vec<(String, bool)>;
+
 /// All that is found while reading.
 #[derive(Default)]
 pub(super) struct Findings {
     faults: RefCell<(BTreeSet<Fault>, usize)>,
-    passed: RefCell<Vec<String>>,
+    /// With whether it says nothing that any other manifest would not.
+    passed: RefCell<Passed>,
     warnings: RefCell<Vec<String>>,
 }
 
@@ -89,11 +93,13 @@ impl Findings {
         self.faults.borrow().0.is_empty()
     }
 
-    /// A field that is the real container's business; each is named once.
-    pub fn passed_over(&self, field: String) {
+    /// A field that is the real container's business; each is named once. `is_usual`: it is empty, or of those that
+    /// every manifest has.
+    pub fn passed_over(&self, field: String, is_usual: bool) {
         let mut passed = self.passed.borrow_mut();
-        if !passed.contains(&field) {
-            passed.push(field);
+        match passed.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, all_usual)) => *all_usual &= is_usual,
+            None => passed.push((field, is_usual)),
         }
     }
 
@@ -102,8 +108,8 @@ impl Findings {
         self.warnings.borrow_mut().push(what);
     }
 
-    /// What was made if nothing is wrong with it; with what is to be said about it.
-    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Vec<String>, Vec<String>), Faults> {
+    /// What was made if nothing is wrong with it; with what was passed over, and what is to be said about it.
+    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Passed, Vec<String>), Faults> {
         let (told, more) = self.faults.into_inner();
         match made {
             Some(made) if told.is_empty() => {

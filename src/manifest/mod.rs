@@ -43,6 +43,9 @@ pub struct Around<'a> {
     pub uid: u32,
     /// The real container's command, for the one entry that has none; empty if it was not given.
     pub command: &'a [CString],
+    /// Whether it is to be run here and now. If not, what only the real container's environment and uid can tell is a
+    /// note and no fault.
+    pub is_run: bool,
     /// The pod to choose, if the text has several.
     pub wanted: Option<&'a str>,
 }
@@ -58,7 +61,9 @@ pub struct Understood {
     pub programs: Vec<Program>,
     /// The plan's checks.
     pub checks: Vec<Check>,
-    /// To be said before anything starts: what was passed over, and what is allowed but hardly meant.
+    /// What was passed over, for whoever wants to know.
+    pub notes: Vec<String>,
+    /// To be said before anything starts: what is allowed but hardly meant.
     pub warnings: Vec<String>,
 }
 
@@ -69,18 +74,21 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
     let mut making = Making::default();
     let made = document::choose(&documents, around, &findings)
         .map(|(spec, name)| (pod::pod(&spec, around, &mut making), name));
-    let ((pod, name), passed, mut warnings) = findings.settle(made)?;
-    if !passed.is_empty() {
-        warnings.insert(
-            0,
-            format!("left to the real container: {}", passed.join(", ")),
-        );
-    }
+    let ((pod, name), passed, warnings) = findings.settle(made)?;
+    let told = passed
+        .into_iter()
+        .filter(|(_, is_usual)| !(around.is_run && *is_usual));
+    let told: Vec<String> = told.map(|(field, _)| field).collect();
+    let notes = match told.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("left to the outer container: {}", told.join(", "))],
+    };
     Ok(Understood {
         name,
         pod,
         programs: making.programs,
         checks: making.checks,
+        notes,
         warnings,
     })
 }

@@ -206,6 +206,14 @@ impl<'t> Spot<'t> {
         })
     }
 
+    fn is_empty(&self) -> bool {
+        match &self.node.value {
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            Value::Scalar { text, .. } => text.is_empty(),
+        }
+    }
+
     /// Whether it has a key that was probably meant to be this field: then that the field is missing is no news.
     pub fn misspells(&self, field: &str, kind: &'static Kind) -> bool {
         let Value::Map(entries) = &self.node.value else {
@@ -259,7 +267,8 @@ impl<'t> Spot<'t> {
                 Fate::Honoured => object.fields.push((field, spot)),
                 Fate::Met(shape) => {
                     spot.must_have(shape);
-                    self.findings.passed_over(kind.place(field));
+                    self.findings
+                        .passed_over(kind.place(field), field.is_usual() || spot.is_empty());
                 }
                 Fate::Ignored(shape) => spot.must_have(shape),
                 Fate::Refused(why) => spot.fault(why),

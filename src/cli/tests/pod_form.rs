@@ -11,7 +11,7 @@ containers:
 - {name: web, command: [web, $(HOME)], livenessProbe: {exec: {command: [old]}}}
 ";
 
-const TWO: &[u8] = b"containers: [{name: a, command: [a]}, {name: b, command: [b], image: b}]";
+const TWO: &[u8] = b"containers: [{name: a, command: [a]}, {name: b, command: [b], image: b, resources: {limits: {}}}]";
 
 fn world() -> World {
     World {
@@ -115,7 +115,8 @@ fn the_manifest_may_come_by_variable_and_by_standard_input() {
         ["nginx", "-g"]
     );
     let run = world.run(&["monopod", "-f", "two.yaml"]);
-    assert_eq!(run.warnings, ["left to the real container: image"]);
+    assert_eq!(run.warnings, [""; 0]);
+    assert_eq!(run.notes, ["left to the outer container: resources"]);
 }
 
 #[test]
@@ -238,7 +239,10 @@ fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
     );
     let json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!(json["containers"][1]["command"][0], "b");
-    assert_eq!(json["warnings"][0], "left to the real container: image");
+    assert_eq!(
+        json["warnings"][0],
+        "left to the outer container: image, resources"
+    );
     let (text, _) = world().printed(
         Stream::Stdout,
         &["monopod", "check", "--init", "migrate", "--", "web", "a b"],

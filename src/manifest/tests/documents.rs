@@ -193,10 +193,11 @@ spec:
             .replace("\n", "\n  ")
             .replacen("containers", "  containers", 1)
     );
-    let warnings = understood(&text).warnings;
+    let understood = understood(&text);
+    assert!(understood.warnings.is_empty());
     assert_eq!(
-        warnings,
-        ["left to the real container: nodeName, schedulerName, tolerations, priority"]
+        understood.notes,
+        ["left to the outer container: nodeName, schedulerName, priority"]
     );
 }
 

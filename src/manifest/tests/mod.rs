@@ -18,6 +18,7 @@ struct World {
     variables: Vec<(&'static str, &'static str)>,
     command: Vec<&'static str>,
     uid: u32,
+    is_check: bool,
     wanted: Option<&'static str>,
 }
 
@@ -38,6 +39,7 @@ impl World {
                 base: None,
                 uid: self.uid,
                 command: &command,
+                is_run: !self.is_check,
                 wanted: self.wanted,
             },
         )

@@ -353,10 +353,22 @@ containers:
 - {name: b, command: [b], image: b}
 ";
     assert_eq!(
-        understood(text).warnings,
+        understood(text).notes,
         [
-            "left to the real container: volumes, hostNetwork, image, resources, \
-          securityContext.readOnlyRootFilesystem, tty (without stdin)"
+            "left to the outer container: hostNetwork, resources, securityContext.readOnlyRootFilesystem, \
+             tty (without stdin)"
+        ],
+        "neither what every manifest has nor what is empty"
+    );
+    let check = World {
+        is_check: true,
+        ..World::default()
+    };
+    assert_eq!(
+        check.understood(text).notes,
+        [
+            "left to the outer container: volumes, hostNetwork, image, resources, \
+             securityContext.readOnlyRootFilesystem, tty (without stdin)"
         ]
     );
 }

@@ -65,6 +65,13 @@ impl fmt::Display for Fault {
 /// Fields that were passed over, each with whether that is usual.
 pub(super) type Passed = Vec<(String, bool)>;
 
+/// What is said of a manifest without a fault.
+pub(super) struct Told {
+    pub passed: Passed,
+    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
 /// All that is found while reading.
 #[derive(Default)]
 pub(super) struct Findings {
@@ -72,6 +79,7 @@ pub(super) struct Findings {
     /// With whether it says nothing that any other manifest would not.
     passed: RefCell<Passed>,
     warnings: RefCell<Vec<String>>,
+    notes: RefCell<Vec<String>>,
 }
 
 impl Findings {
@@ -108,13 +116,26 @@ impl Findings {
         self.warnings.borrow_mut().push(what);
     }
 
-    /// What was made if nothing is wrong with it; with what was passed over, and what is to be said about it.
-    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Passed, Vec<String>), Faults> {
+    /// What can only be told when the manifest is run; each once.
+    pub fn note(&self, what: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&what) {
+            notes.push(what);
+        }
+    }
+
+    /// What was made if nothing is wrong with it; with what is to be said about it.
+    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Told), Faults> {
         let (told, more) = self.faults.into_inner();
         match made {
-            Some(made) if told.is_empty() => {
-                Ok((made, self.passed.into_inner(), self.warnings.into_inner()))
-            }
+            Some(made) if told.is_empty() => Ok((
+                made,
+                Told {
+                    passed: self.passed.into_inner(),
+                    notes: self.notes.into_inner(),
+                    warnings: self.warnings.into_inner(),
+                },
+            )),
             _ => Err(Faults {
                 told: told.into_iter().collect(),
                 more,

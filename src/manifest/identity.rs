@@ -80,7 +80,12 @@ pub(super) fn of_container(container: &Object, pod: &PodIdentity, around: &Aroun
         }
     }
     let uid = identity.uid.unwrap_or(around.uid);
-    if non_root == Some(true) && uid == 0 {
+    if non_root == Some(true) && identity.uid.is_none() && !around.is_run {
+        where_said.findings.note(format!(
+            "{}: runAsNonRoot is true without a runAsUser, so monopod itself must not be root at run time",
+            where_said.path()
+        ));
+    } else if non_root == Some(true) && uid == 0 {
         let whose = match identity.uid {
             Some(_) => "runAsUser is 0",
             None => "it would run as monopod itself, which is root; give runAsUser",

@@ -61,7 +61,7 @@ pub struct Understood {
     pub programs: Vec<Program>,
     /// The plan's checks.
     pub checks: Vec<Check>,
-    /// What was passed over, for whoever wants to know.
+    /// What was passed over, and what only the run will tell; for whoever wants to know.
     pub notes: Vec<String>,
     /// To be said before anything starts: what is allowed but hardly meant.
     pub warnings: Vec<String>,
@@ -74,22 +74,24 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
     let mut making = Making::default();
     let made = document::choose(&documents, around, &findings)
         .map(|(spec, name)| (pod::pod(&spec, around, &mut making), name));
-    let ((pod, name), passed, warnings) = findings.settle(made)?;
-    let told = passed
+    let ((pod, name), told) = findings.settle(made)?;
+    let mut notes = told.notes;
+    let passed = told
+        .passed
         .into_iter()
         .filter(|(_, is_usual)| !(around.is_run && *is_usual));
-    let told: Vec<String> = told.map(|(field, _)| field).collect();
-    let notes = match told.is_empty() {
-        true => Vec::new(),
-        false => vec![format!("left to the outer container: {}", told.join(", "))],
-    };
+    let passed: Vec<String> = passed.map(|(field, _)| field).collect();
+    if !passed.is_empty() {
+        let line = format!("left to the outer container: {}", passed.join(", "));
+        notes.insert(0, line);
+    }
     Ok(Understood {
         name,
         pod,
         programs: making.programs,
         checks: making.checks,
         notes,
-        warnings,
+        warnings: told.warnings,
     })
 }
 

@@ -187,7 +187,7 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
     put(&mut fields, "role", role);
     put(&mut fields, "name", container.name.as_str());
     described_program(&mut fields, plan.program(container.program));
-    described_restart(&mut fields, &container.restart);
+    described_restart(&mut fields, &container.restart, container.role);
     let probes = [
         ("startupProbe", &container.startup_probe),
         ("livenessProbe", &container.liveness_probe),
@@ -210,7 +210,7 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         put(&mut fields, "stopSignal", signal.to_string());
     }
     if let Some(message) = &container.termination_message {
-        put(&mut fields, "lastWords", message.path.display().to_string());
+        put(&mut fields, "terminationMessagePath", message.path.display().to_string());
     }
     fields
 }
@@ -269,8 +269,10 @@ fn described_identity(fields: &mut Fields, identity: &Identity) {
     }
 }
 
-fn described_restart(fields: &mut Fields, restart: &Restart) {
+fn described_restart(fields: &mut Fields, restart: &Restart, role: Role) {
     let policy = match restart.policy {
+        // A step is retried until it succeeds, and never after that.
+        RestartPolicy::Always if role == Role::Init => "OnFailure",
         RestartPolicy::Always => "Always",
         RestartPolicy::OnFailure => "OnFailure",
         RestartPolicy::Never => "Never",

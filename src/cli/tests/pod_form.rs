@@ -225,7 +225,9 @@ fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
         "grace            10s",
         "init step",
         "main web",
+        "  restart          OnFailure",
         "  command          web /root",
+        "  restart          Always",
         "  livenessProbe    exec old, delay 0s, period 10s, timeout 1s, failures 3, successes 1",
     ] {
         assert!(
@@ -242,6 +244,11 @@ fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
     assert_eq!(
         json["warnings"][0],
         "left to the outer container: image, resources"
+    );
+    let (text, _) = world().printed(Stream::Stdout, &["monopod", "check", "-f", "-"]);
+    assert!(
+        text.contains("terminationMessagePath /dev/termination-log"),
+        "{text}"
     );
     let (text, _) = world().printed(
         Stream::Stdout,

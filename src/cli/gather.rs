@@ -6,6 +6,7 @@
 //! the value that follows, so that one slip is one fault.
 
 use super::flags::{self, Flag, Table};
+use super::values;
 use lexopt::{Arg, Parser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -151,6 +152,23 @@ impl Gathered<'_> {
         read: impl Fn(&OsStr) -> Result<T, String>,
     ) -> Option<T> {
         self.every(flag, read).pop()
+    }
+
+    /// What is allowed in a command and hardly meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for flag in flags::RUN.iter().copied() {
+            let is_command = |value: &OsString| match flag.placeholder {
+                Some("CMD") => true,
+                Some("PROBE") => value.as_bytes().starts_with(b"exec:"),
+                _ => false,
+            };
+            for (from, value) in self.said(flag) {
+                let warning = values::unexpanded(&value).filter(|_| is_command(&value));
+                warnings.extend(warning.map(|warning| format!("{from}: {warning}")));
+            }
+        }
+        warnings
     }
 
     /// Every value of a flag with the name of where it was said.

@@ -96,7 +96,7 @@ pub(super) fn understand(
     Ok(Understood {
         plan,
         log,
-        warnings: Vec::new(),
+        warnings: said.warnings(),
         notes: Vec::new(),
         pod: None,
     })

@@ -94,7 +94,7 @@ pub(super) fn understand(
             let_go: false,
         },
         log,
-        warnings: understood.warnings,
+        warnings: [said.warnings(), understood.warnings].concat(),
         notes: understood.notes,
         pod: understood.name,
     })

@@ -210,7 +210,11 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         put(&mut fields, "stopSignal", signal.to_string());
     }
     if let Some(message) = &container.termination_message {
-        put(&mut fields, "terminationMessagePath", message.path.display().to_string());
+        put(
+            &mut fields,
+            "terminationMessagePath",
+            message.path.display().to_string(),
+        );
     }
     fields
 }

@@ -63,7 +63,7 @@ impl Variables {
                 } else if value.is_none() && !is_optional {
                     from.fault(format!(
                         "monopod's own environment has no {name}, where the kubelet would have put {what}; give the \
-                         real container a variable {name}, or say optional: true"
+                         outer container a variable {name}, or say optional: true"
                     ));
                 }
                 value

@@ -101,7 +101,7 @@ impl Findings {
         self.faults.borrow().0.is_empty()
     }
 
-    /// A field that is the real container's business; each is named once. `is_usual`: it is empty, or of those that
+    /// A field that is the outer container's business; each is named once. `is_usual`: it is empty, or of those that
     /// every manifest has.
     pub fn passed_over(&self, field: String, is_usual: bool) {
         let mut passed = self.passed.borrow_mut();

@@ -1,7 +1,7 @@
 //! securityContext, of the pod and of a container, to who a program runs as.
 //!
 //! Users and groups are numbers: there need not be an /etc/passwd, and its groups are not looked up. What only a
-//! runtime can do (seccomp, SELinux, a read-only root) is met by the real container or not at all.
+//! runtime can do (seccomp, SELinux, a read-only root) is left to the outer container, or cannot be had.
 
 use super::Around;
 use super::fates;
@@ -66,7 +66,7 @@ pub(super) fn of_container(container: &Object, pod: &PodIdentity, around: &Aroun
         non_root = context.flag("runAsNonRoot").or(non_root);
         identity.no_new_privileges = context.flag("allowPrivilegeEscalation") == Some(false);
         let adds_admin = capabilities(&context, &mut identity);
-        // The value of a field that the real container meets is looked at for this rule only.
+        // The value of a field that is left to the outer container is looked at for this rule only.
         let is_privileged = spot.inside("privileged").and_then(|spot| spot.flag()) == Some(true);
         if identity.no_new_privileges && (adds_admin || is_privileged) {
             let what = if is_privileged {

@@ -1,7 +1,7 @@
 //! The text of a manifest, and what surrounds it, to a plan: or to everything that is wrong with it.
 //!
 //! Pure, as all of deciding is: the text is handed in, so are the variables and the uid. Every field of the API has a
-//! fate ([`fates`]): honoured, met by the real container, or refused. Nothing is half understood: a plan comes out of
+//! fate ([`fates`]): honoured, left to the outer container, or refused. Nothing is half understood: a plan comes out of
 //! a manifest without a fault, or no plan at all.
 //!
 //! The road: [`tree`] (text to values with places), [`document`] (which pod is meant), then the decoders, which make
@@ -41,9 +41,9 @@ pub struct Around<'a> {
     pub base: Option<Rc<Vec<CString>>>,
     /// The uid of monopod itself, as which a container runs that says no other.
     pub uid: u32,
-    /// The real container's command, for the one entry that has none; empty if it was not given.
+    /// The outer container's command, for the one entry that has none; empty if it was not given.
     pub command: &'a [CString],
-    /// Whether it is to be run here and now. If not, what only the real container's environment and uid can tell is a
+    /// Whether it is to be run here and now. If not, what only the outer container's environment and uid can tell is a
     /// note and no fault.
     pub is_run: bool,
     /// The pod to choose, if the text has several.

@@ -183,7 +183,7 @@ pub(super) fn address(value: &OsStr) -> Result<HealthAddress, String> {
     any.or_else(at).ok_or_else(|| {
         format!(
             "{} is not an address to listen on; write :9110, 127.0.0.1:9110, [::1]:9110 or localhost:9110, \
-             with a port from 1 to 65535 and no host name",
+             with a port from 1 to 65535 and no other host name",
             quoted(value)
         )
     })

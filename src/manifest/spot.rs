@@ -156,6 +156,10 @@ impl<'t> Spot<'t> {
         found.map(|(_, meaning)| *meaning)
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
     pub fn list(&self) -> Vec<Spot<'t>> {
         let Value::List(items) = &self.node.value else {
             self.wanted("a list");
@@ -238,8 +242,8 @@ impl<'t> Spot<'t> {
         self.node.at.line
     }
 
-    /// The fields of an object. Those that are unknown or refused are faults, those that the real container meets are
-    /// noted, the others can be asked for.
+    /// The fields of an object. Those that are unknown or refused are faults, those that are left to the outer
+    /// container are noted, the others can be asked for.
     pub fn object(&self, kind: &'static Kind) -> Object<'t> {
         let mut object = Object {
             spot: self.clone(),

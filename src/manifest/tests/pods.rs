@@ -276,6 +276,14 @@ fn s24_a_port_name_that_stands_for_nothing_is_said_and_kept() {
         "{:?}",
         understood.warnings
     );
+    let slip = super::understood(&one(
+        "ports: [{name: http, containerPort: 80}]\nlivenessProbe: {tcpSocket: {port: htpp}}",
+    ));
+    assert!(
+        slip.warnings[0].ends_with("can only fail; did you mean http?"),
+        "{:?}",
+        slip.warnings
+    );
 }
 
 #[test]

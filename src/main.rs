@@ -82,9 +82,11 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
             plan,
             log,
             warnings,
+            notes,
         } => {
             linux::open_log(&log);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            notes.iter().for_each(|note| log::info!("{note}"));
             run(plan, inherited_mask).unwrap_or_else(|fault| {
                 log::error!("{fault}");
                 ExitCode::FAILURE

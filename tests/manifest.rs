@@ -50,6 +50,7 @@ fn every_example_is_a_manifest_without_a_fault() {
             base: None,
             uid: 0,
             command: &[],
+            is_run: true,
             wanted: None,
         };
         match read(&text, &around) {

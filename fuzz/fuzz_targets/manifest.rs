@@ -16,6 +16,7 @@ fuzz_target!(|text: &[u8]| {
             base: None,
             uid,
             command,
+            is_run: uid == 0,
             wanted,
         };
         match read(text, &around) {

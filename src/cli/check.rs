@@ -3,8 +3,8 @@
 //! There is no second parser: what check passes, a run starts.
 
 use super::gather::{Flags, Gathered, gather};
-use super::native::{self, print, usage_error};
-use super::{Invocation, Surroundings, flags, values};
+use super::native::{self, Purpose, print, usage_error};
+use super::{Invocation, Surroundings, flags, pod_form, values};
 use crate::report::plan_words;
 use std::ffi::{OsStr, OsString};
 
@@ -23,14 +23,17 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
             "check: nothing to check; write monopod check -f MANIFEST".to_owned()
         ]);
     }
-    match native::understand(said, surroundings) {
+    let forgotten = pod_form::forgotten_flag(words, &mut said);
+    said.faults.extend(forgotten);
+    match native::understand(said, surroundings, Purpose::Check) {
         Err(refusal) => refusal.told(),
         Ok(understood) => {
             let name = understood.pod.as_deref();
             let plan = &understood.plan;
+            let notes = [understood.notes, understood.warnings].concat();
             print(match is_json {
-                true => plan_words::json(plan, name, &understood.warnings),
-                false => plan_words::text(plan, name, &understood.warnings),
+                true => plan_words::json(plan, name, &notes),
+                false => plan_words::text(plan, name, &notes),
             })
         }
     }

@@ -153,6 +153,7 @@ pub(super) fn run(
         },
         log,
         warnings,
+        notes: Vec::new(),
     }
 }
 

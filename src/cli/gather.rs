@@ -6,6 +6,7 @@
 //! the value that follows, so that one slip is one fault.
 
 use super::flags::{self, Flag, Table};
+use super::values;
 use lexopt::{Arg, Parser};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -124,7 +125,8 @@ impl Gathered<'_> {
         self.switched_on.iter().any(|on| on.name == flag.name)
     }
 
-    /// The values of a flag that adds up, read one by one; the variable's if the flag was not given.
+    /// The values of a flag that adds up, read one by one; the variable's if the flag was not given. A refusal of
+    /// several lines is as many faults.
     pub fn every<T>(
         &mut self,
         flag: &'static Flag,
@@ -134,7 +136,10 @@ impl Gathered<'_> {
         for (from, value) in self.said(flag) {
             match read(&value) {
                 Ok(value) => good.push(value),
-                Err(fault) => self.faults.push(format!("{from}: {fault}")),
+                Err(told) => {
+                    let faults = told.lines().map(|fault| format!("{from}: {fault}"));
+                    self.faults.extend(faults);
+                }
             }
         }
         good
@@ -147,6 +152,23 @@ impl Gathered<'_> {
         read: impl Fn(&OsStr) -> Result<T, String>,
     ) -> Option<T> {
         self.every(flag, read).pop()
+    }
+
+    /// What is allowed in a command and hardly meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for flag in flags::RUN.iter().copied() {
+            let is_command = |value: &OsString| match flag.placeholder {
+                Some("CMD") => true,
+                Some("PROBE") => value.as_bytes().starts_with(b"exec:"),
+                _ => false,
+            };
+            for (from, value) in self.said(flag) {
+                let warning = values::unexpanded(&value).filter(|_| is_command(&value));
+                warnings.extend(warning.map(|warning| format!("{from}: {warning}")));
+            }
+        }
+        warnings
     }
 
     /// Every value of a flag with the name of where it was said.

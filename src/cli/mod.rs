@@ -46,6 +46,8 @@ pub enum Invocation {
         log: LogSettings,
         /// To be said at level warn before anything starts.
         warnings: Vec<String>,
+        /// To be said at level info before anything starts.
+        notes: Vec<String>,
     },
     /// Print this and leave.
     Print {

@@ -33,19 +33,29 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
         }
         _ => {}
     }
-    let said = gather(words, &flags::RUN, Flags::First, surroundings.env);
+    let mut said = gather(words, &flags::RUN, Flags::First, surroundings.env);
+    let forgotten = pod_form::forgotten_flag(words, &mut said);
+    said.faults.extend(forgotten);
     match said.asked {
         Some(asked) if asked.name == flags::VERSION.name => print(format!("monopod {VERSION}\n")),
         Some(_) => print(help()),
-        None => match understand(said, surroundings) {
+        None => match understand(said, surroundings, Purpose::Run) {
             Ok(understood) => Invocation::Run {
                 plan: understood.plan,
                 log: understood.log,
                 warnings: understood.warnings,
+                notes: understood.notes,
             },
             Err(refusal) => refusal.told(),
         },
     }
+}
+
+/// What a command line is understood for: a check may be made on another machine, as another user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Run,
+    Check,
 }
 
 /// What a command line of the own form comes to, to be run or to be shown.
@@ -53,6 +63,7 @@ pub(super) struct Understood {
     pub plan: Plan,
     pub log: LogSettings,
     pub warnings: Vec<String>,
+    pub notes: Vec<String>,
     /// The name of the manifest's pod.
     pub pod: Option<String>,
 }
@@ -61,6 +72,7 @@ pub(super) struct Understood {
 pub(super) fn understand(
     mut said: Gathered,
     surroundings: &Surroundings,
+    purpose: Purpose,
 ) -> Result<Understood, Refusal> {
     if said.has(&flags::AS) {
         said.faults
@@ -68,7 +80,7 @@ pub(super) fn understand(
     }
     let log = log_settings(&mut said);
     if let Some(file) = said.last(&flags::FILE, |file| Ok(file.to_owned())) {
-        return pod_form::understand(said, &file, log, surroundings);
+        return pod_form::understand(said, &file, log, surroundings, purpose);
     }
     if said.words.is_empty() {
         said.faults.push(
@@ -84,7 +96,8 @@ pub(super) fn understand(
     Ok(Understood {
         plan,
         log,
-        warnings: Vec::new(),
+        warnings: said.warnings(),
+        notes: Vec::new(),
         pod: None,
     })
 }

@@ -5,14 +5,14 @@
 
 use super::flags;
 use super::gather::Gathered;
-use super::native::{self, Refusal, Understood};
+use super::native::{self, Purpose, Refusal, Understood};
 use super::{LogSettings, Surroundings, outputs, probe_flag, values};
 use crate::manifest::{self, Around};
 use crate::plan::{
     Conduct, Container, ContainerId, Environment, ExitCode, Outputs, Plan, Pod, Role,
 };
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -22,6 +22,7 @@ pub(super) fn understand(
     file: &OsStr,
     log: LogSettings,
     surroundings: &Surroundings,
+    purpose: Purpose,
 ) -> Result<Understood, Refusal> {
     for flag in [&flags::INIT, &flags::INIT_RETRIES] {
         if said.last(flag, |_| Ok(())).is_some() {
@@ -58,6 +59,7 @@ pub(super) fn understand(
         wanted.as_deref(),
         &command,
         surroundings,
+        purpose,
     )?;
     let pod = &mut understood.pod;
     pod.name = understood.name.clone();
@@ -105,7 +107,8 @@ pub(super) fn understand(
             let_go: false,
         },
         log,
-        warnings: understood.warnings,
+        warnings: [said.warnings(), understood.warnings].concat(),
+        notes: understood.notes,
         pod: understood.name,
     })
 }
@@ -122,6 +125,33 @@ fn unheard(pod: &Pod, outputs: &Outputs) -> Option<String> {
         format!(
             "terminationMessagePolicy FallbackToLogsOnError of {} means nothing while output is not relayed (--output)",
             names.join(", ")
+        )
+    })
+}
+
+/// A manifest's name where a command belongs, without `--` before it: nobody means to run it. Decided by the name
+/// alone, for nothing is looked up here.
+pub(super) fn forgotten_flag(words: &[OsString], said: &mut Gathered) -> Option<String> {
+    let [word] = &said.words[..] else {
+        return None;
+    };
+    let is_program = words
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|before| before == "--");
+    let name = word.to_string_lossy();
+    let is_manifest = [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|ending| name.ends_with(ending));
+    if is_program || !is_manifest {
+        return None;
+    }
+    let name = name.escape_debug().to_string();
+    let has_manifest = said.last(&flags::FILE, |_| Ok(())).is_some();
+    (!has_manifest).then(|| {
+        format!(
+            "{name} has the name of a manifest; did you mean -f {name}? A program of that name is run by -- {name}"
         )
     })
 }
@@ -151,6 +181,7 @@ fn read(
     wanted: Option<&str>,
     command: &[CString],
     surroundings: &Surroundings,
+    purpose: Purpose,
 ) -> Result<manifest::Understood, Refusal> {
     let source = match file.as_bytes() {
         b"-" => "standard input".to_owned(),
@@ -172,6 +203,7 @@ fn read(
         base: environment.base.clone(),
         uid: surroundings.uid,
         command,
+        is_run: purpose == Purpose::Run,
         wanted,
     };
     manifest::read(&text, &around).map_err(|faults| refusal(faults.lines(&source)))

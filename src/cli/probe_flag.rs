@@ -2,7 +2,8 @@
 //! give one container what its entry in a manifest would have given it, and have the API's defaults and rules.
 //!
 //! The numbers stand behind the target, and are looked for from its end: a command and an URL may have commas of their
-//! own.
+//! own. What looks like a number there is one, or a fault: `,failureTreshold=5` taken for a part of the path would be a
+//! probe that fails for ever and says 404.
 
 use super::flags::{self, Flag};
 use super::gather::Gathered;
@@ -52,7 +53,15 @@ const DEFAULTS: Numbers = Numbers {
     successes: 1,
 };
 
+/// The numbers' own names, and the API's for the same.
 const KEYS: [&str; 5] = ["delay", "period", "timeout", "failures", "successes"];
+const API_KEYS: [&str; 5] = [
+    "initialDelaySeconds",
+    "periodSeconds",
+    "timeoutSeconds",
+    "failureThreshold",
+    "successThreshold",
+];
 
 const PROBES: [(&Flag, ProbeKind); 3] = [
     (&flags::STARTUP_PROBE, ProbeKind::Startup),
@@ -108,21 +117,28 @@ impl Wishes {
             ));
         };
         let like = programs[container.program.0].clone();
-        let mut add = |what: &str, argv: Vec<CString>| {
+        // Beside a command alone a hook prints, as a pre-stop hook does there; a manifest's is kept for the message.
+        let (hook_placement, hook_output_kept) = match like.placement {
+            Placement::Group => (Placement::Group, false),
+            _ => (Placement::Alone, true),
+        };
+        let mut add = |what: &str, argv: Vec<CString>, placement, kept_output| {
             programs.push(Program {
                 name: format!("{what} of {}", like.name),
                 argv,
-                placement: Placement::Alone,
+                placement,
                 foreground: false,
                 stdin: Stdin::Empty,
-                kept_output: true,
+                kept_output,
                 ..like.clone()
             });
             ProgramId(programs.len() - 1)
         };
         for (_, kind, wish) in self.probes {
             let handler = match wish.target {
-                Target::Exec(argv) => Handler::Exec(add(api_name(kind), argv)),
+                Target::Exec(argv) => {
+                    Handler::Exec(add(api_name(kind), argv, Placement::Alone, true))
+                }
                 Target::Ask(question) => {
                     checks.push(Check {
                         question,
@@ -140,11 +156,13 @@ impl Wishes {
             }
         }
         for (flag, argv) in self.hooks {
-            if flag.name == flags::PRE_STOP.name {
-                container.pre_stop = Some(Hook::Exec(add("preStop", argv)));
+            let (hook, what) = if flag.name == flags::PRE_STOP.name {
+                (&mut container.pre_stop, "preStop")
             } else {
-                container.post_start = Some(Hook::Exec(add("postStart", argv)));
-            }
+                (&mut container.post_start, "postStart")
+            };
+            let id = add(what, argv, hook_placement, hook_output_kept);
+            *hook = Some(Hook::Exec(id));
         }
         Ok(())
     }
@@ -176,62 +194,106 @@ fn api_name(kind: ProbeKind) -> &'static str {
     }
 }
 
-/// Reads a probe with its numbers.
+/// Reads a probe with its numbers. All that is wrong with it is told, a line each.
 pub(super) fn read(value: &OsStr, kind: ProbeKind) -> Result<Wish, String> {
     let Some(mut text) = value.to_str() else {
         return Err(format!("{} is not UTF-8", values::quoted(value)));
     };
     let mut numbers = DEFAULTS;
-    while let Some((rest, last)) = text.rsplit_once(',')
-        && let Some((key, number)) = last.split_once('=')
-        && numbers.set(key.trim(), number)?
-    {
+    let mut faults = Vec::new();
+    while let Some((rest, key, number)) = number_behind(text) {
+        faults.extend(numbers.set(key, number, text).err());
         text = rest;
     }
+    faults.reverse();
     if kind != ProbeKind::Readiness && numbers.successes != 1 {
-        return Err(format!(
+        faults.push(format!(
             "successes={}: a {} allows 1 only",
             numbers.successes,
             api_name(kind)
         ));
     }
-    Ok(Wish {
-        target: target(text.trim_end())?,
-        numbers,
-    })
+    match target(text.trim_end()) {
+        Ok(target) if faults.is_empty() => return Ok(Wish { target, numbers }),
+        Ok(_) => {}
+        Err(fault) => faults.push(fault),
+    }
+    Err(faults.join("\n"))
+}
+
+/// The last `,word=value`, and what stands before it. A comma of a command is none of ours if it is in quotes or if
+/// more words follow.
+fn number_behind(text: &str) -> Option<(&str, &str, &str)> {
+    let (rest, last) = text.rsplit_once(',')?;
+    let (key, number) = last.split_once('=')?;
+    let (key, number) = (key.trim(), number.trim());
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let is_word = !key.is_empty() && key.bytes().all(is_letter);
+    let is_the_commands = || {
+        text.starts_with("exec:")
+            && (number.contains(char::is_whitespace) || shlex::split(rest).is_none())
+    };
+    (is_word && !is_the_commands()).then_some((rest, key, number))
 }
 
 impl Numbers {
-    /// Takes one of its numbers; false if this is none of them and belongs to the target. Zero means the default, as in
-    /// the API (S32).
-    fn set(&mut self, key: &str, number: &str) -> Result<bool, String> {
-        let (place, default) = match key {
-            "delay" => (&mut self.delay, DEFAULTS.delay),
-            "period" => (&mut self.period, DEFAULTS.period),
-            "timeout" => (&mut self.timeout, DEFAULTS.timeout),
-            "failures" => (&mut self.failures, DEFAULTS.failures),
-            "successes" => (&mut self.successes, DEFAULTS.successes),
-            _ => {
-                let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-                return match spelling::nearest(key, KEYS.into_iter()).filter(|_| is_number) {
-                    Some(meant) => Err(format!("unknown number {key:?}; did you mean {meant}?")),
-                    None => Ok(false),
-                };
-            }
+    /// Takes one of its numbers. Zero means the default, as in the API (S32). `text` is the probe, for the advice.
+    fn set(&mut self, key: &str, number: &str, text: &str) -> Result<(), String> {
+        let (place, default, is_time) = match key {
+            "delay" | "initialDelaySeconds" => (&mut self.delay, DEFAULTS.delay, true),
+            "period" | "periodSeconds" => (&mut self.period, DEFAULTS.period, true),
+            "timeout" | "timeoutSeconds" => (&mut self.timeout, DEFAULTS.timeout, true),
+            "failures" | "failureThreshold" => (&mut self.failures, DEFAULTS.failures, false),
+            "successes" | "successThreshold" => (&mut self.successes, DEFAULTS.successes, false),
+            _ => return Err(unknown(key, text)),
         };
-        let is_plain = number.bytes().all(|b| b.is_ascii_digit());
-        match number.parse::<i32>() {
-            Ok(number) if is_plain => {
-                *place = if number == 0 {
-                    default
-                } else {
-                    number.unsigned_abs()
-                }
+        let read = match is_time {
+            true => whole_seconds(number),
+            false => whole(number),
+        };
+        *place = match read {
+            Some(0) => default,
+            Some(number) => number,
+            None if is_time => {
+                return Err(format!(
+                    "{key}={number:?} is not a whole number of seconds from 0 on; write 5 or 5s"
+                ));
             }
-            _ => return Err(format!("{key}={number:?} is not a whole number from 0 on")),
-        }
-        Ok(true)
+            None => return Err(format!("{key}={number:?} is not a whole number from 0 on")),
+        };
+        Ok(())
     }
+}
+
+/// The API's largest number.
+const LARGEST: u32 = i32::MAX as u32;
+
+fn whole(text: &str) -> Option<u32> {
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| *number <= LARGEST);
+    number.filter(|_| is_plain)
+}
+
+fn whole_seconds(text: &str) -> Option<u32> {
+    let span = values::duration(OsStr::new(text)).ok()?;
+    let seconds = u32::try_from(span.as_secs()).ok()?;
+    (span.subsec_nanos() == 0 && seconds <= LARGEST).then_some(seconds)
+}
+
+fn unknown(key: &str, text: &str) -> String {
+    let meant = spelling::nearest(key, KEYS.into_iter())
+        .or_else(|| spelling::nearest(key, API_KEYS.into_iter()));
+    let guess = match meant {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("it knows {}", KEYS.join(", ")),
+    };
+    let has_commas = !text.starts_with("tcp:") && !text.starts_with("grpc:");
+    let advice = match text.starts_with("exec:") {
+        true => " (a comma of the command itself belongs in quotes)",
+        false if has_commas => " (a comma of the path itself is written %2C)",
+        false => "",
+    };
+    format!("{key:?} is no number of a probe; {guess}{advice}")
 }
 
 /// Where a probe asks that names no host.

@@ -202,7 +202,7 @@ pub(super) fn address(value: &OsStr) -> Result<HealthAddress, String> {
     any.or_else(at).ok_or_else(|| {
         format!(
             "{} is not an address to listen on; write :9110, 127.0.0.1:9110, [::1]:9110 or localhost:9110, \
-             with a port from 1 to 65535 and no host name",
+             with a port from 1 to 65535 and no other host name",
             quoted(value)
         )
     })
@@ -258,7 +258,55 @@ pub(super) fn command(value: &OsStr) -> Result<Vec<CString>, String> {
             quoted(value)
         ));
     }
+    if let Some(run) = expansions(raw)
+        .iter()
+        .find(|text| text.starts_with(b"`") || text.starts_with(b"$("))
+    {
+        let run = if run[0] == b'`' { "`" } else { "$(" };
+        return Err(format!(
+            "{} has {run} in it, and no shell runs what is inside; write sh -c '...' around it all, or put it in single \
+             quotes if the program is to have it",
+            quoted(value)
+        ));
+    }
     Ok(words.iter().map(|word| c_string(word)).collect())
+}
+
+/// A warning if a command has an unquoted `$NAME`, which a shell would replace. It may be meant as it stands.
+pub(super) fn unexpanded(value: &OsStr) -> Option<String> {
+    let found = expansions(value.as_bytes()).into_iter().find(|text| {
+        let next = text.get(1).copied().unwrap_or(b' ');
+        text[0] == b'$' && (next == b'{' || next == b'_' || next.is_ascii_alphabetic())
+    })?;
+    let is_name = |b: &u8| *b == b'_' || b.is_ascii_alphanumeric();
+    let name: Vec<u8> = match found[1] {
+        b'{' => b"${".to_vec(),
+        _ => [b'$']
+            .into_iter()
+            .chain(found[1..].iter().copied().take_while(|b| is_name(b)))
+            .collect(),
+    };
+    let name = String::from_utf8_lossy(&name);
+    Some(format!(
+        "{name} in {} stays as it is, for no shell replaces it; write sh -c '...' around it all, or put it in single \
+         quotes if the program is to have it",
+        quoted(value)
+    ))
+}
+
+/// The text from every unquoted `$` and backtick on, to the end of its word.
+fn expansions(text: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    for word in raw_words(text) {
+        let mut at = 0;
+        while at < word.len() {
+            if matches!(word[at], b'$' | b'`') {
+                found.push(&word[at..]);
+            }
+            at = end_of_piece(word, at);
+        }
+    }
+    found
 }
 
 /// The words as they were written, quotes and all, so that a quoted operator is not taken for one.

@@ -11,6 +11,7 @@ use super::names;
 use super::spot::{Object, Spot};
 use super::{Making, seconds};
 use crate::plan::{Asker, Check, Handler, Hook, HttpGet, NetworkQuestion, Probe, ProbeKind};
+use crate::spelling;
 use std::time::Duration;
 
 /// Where a check asks that names no host: in a Pod that is the pod's address, here it is the same network.
@@ -157,6 +158,10 @@ fn exec<'t>(spot: &Spot<'t>) -> Option<Vec<&'t str>> {
     let action = spot.object(&fates::EXEC);
     let command = action.required("command")?;
     let words = command.list();
+    if !command.is_list() {
+        // That was told.
+        return None;
+    }
     if words.is_empty() {
         command.fault("has no word; a command has at least one");
         return None;
@@ -269,10 +274,13 @@ fn port(action: &Object, owner: &Owner) -> Option<Option<u16>> {
     }
     let known = owner.ports.iter().find(|(known, _)| known == name);
     if known.is_none() {
+        let names = owner.ports.iter().map(|(known, _)| known.as_str());
+        let guess = spelling::nearest(name, names).map(|meant| format!("; did you mean {meant}?"));
         spot.findings.warn(format!(
-            "{}: no port of {} is named {name}, so whatever asks for it can only fail",
+            "{}: no port of {} is named {name}, so whatever asks for it can only fail{}",
             spot.path(),
-            owner.name
+            owner.name,
+            guess.unwrap_or_default()
         ));
     }
     Some(known.map(|(_, port)| *port))

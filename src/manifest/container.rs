@@ -1,6 +1,6 @@
 //! One entry of `containers` or `initContainers`.
 //!
-//! There is no image here: what an entry runs must be said in it, or be the real container's command, which stands in
+//! There is no image here: what an entry runs must be said in it, or be the outer container's command, which stands in
 //! for the one entry that says nothing.
 
 use super::environment::Variables;
@@ -61,7 +61,7 @@ pub(super) const RESTART_POLICIES: [(&str, RestartPolicy); 3] = [
     ("Never", RestartPolicy::Never),
 ];
 
-/// Reads an entry. `is_init`: it stands among the init containers. `given`: the real container's command, if this is
+/// Reads an entry. `is_init`: it stands among the init containers. `given`: the outer container's command, if this is
 /// the entry that takes it.
 pub(super) fn container(
     spot: &Spot,
@@ -92,7 +92,8 @@ pub(super) fn container(
     let wants_stdin = entry.flag("stdin") == Some(true);
     let wants_terminal = entry.flag("tty") == Some(true);
     if wants_terminal && !wants_stdin {
-        spot.findings.passed_over("tty (without stdin)".to_owned());
+        spot.findings
+            .passed_over("tty (without stdin)".to_owned(), false);
     }
     let reads_stdin = wants_stdin && making.takes_stdin(&name, spot);
     let program = Program {
@@ -181,7 +182,7 @@ fn name(entry: &Object) -> String {
     name.to_owned()
 }
 
-/// `command` and `args`. Without a command the entry takes the real container's: `args`, if there are any, then replace
+/// `command` and `args`. Without a command the entry takes the outer container's: `args`, if there are any, then replace
 /// all of it but the first word, as in a Pod they replace the image's arguments.
 fn argv(entry: &Object, given: &[CString], variables: &Variables, around: &Around) -> Vec<CString> {
     let words = |field| {

@@ -18,6 +18,9 @@ struct Maker {
     policies: &'static [&'static str],
 }
 
+/// The API of what runs to an end.
+const BATCH: &str = "batch/v1";
+
 const ANY: &[&str] = &["Always", "OnFailure", "Never"];
 const FOREVER: &[&str] = &["Always"];
 const TO_AN_END: &[&str] = &["OnFailure", "Never"];
@@ -49,10 +52,10 @@ static MAKERS: [Maker; 9] = [
     maker("StatefulSet", "apps/v1", &["spec", "template"], FOREVER),
     maker("DaemonSet", "apps/v1", &["spec", "template"], FOREVER),
     maker("ReplicaSet", "apps/v1", &["spec", "template"], FOREVER),
-    maker("Job", "batch/v1", &["spec", "template"], TO_AN_END),
+    maker("Job", BATCH, &["spec", "template"], TO_AN_END),
     maker(
         "CronJob",
-        "batch/v1",
+        BATCH,
         &["spec", "jobTemplate", "spec", "template"],
         TO_AN_END,
     ),
@@ -231,7 +234,12 @@ impl<'t> Candidate<'t> {
         let mut holder = self.root.clone();
         for step in maker.way {
             match holder.inside(step) {
-                Some(inner) => holder = inner,
+                Some(inner) => {
+                    if *step == "template" && maker.api == BATCH {
+                        tell_what_a_job_says(&holder);
+                    }
+                    holder = inner;
+                }
                 None => {
                     holder.fault(format!("{step} is missing"));
                     return None;
@@ -260,6 +268,27 @@ impl<'t> Candidate<'t> {
             metadata: object.get("metadata").cloned(),
             name: self.name.map(str::to_owned),
         })
+    }
+}
+
+/// Two fields of a Job's own spec have namesakes or counterparts in its pod, and are easily taken for them.
+fn tell_what_a_job_says(job: &Spot) {
+    for (field, instead) in [
+        (
+            "activeDeadlineSeconds",
+            "for the pod to end by then, say it in the template's spec",
+        ),
+        (
+            "backoffLimit",
+            "the template's restartPolicy decides what is tried again, and OnFailure has no limit",
+        ),
+    ] {
+        if let Some(spot) = job.inside(field) {
+            let path = spot.path();
+            job.findings.warn(format!(
+                "{path} is the job's own and not followed, for only the template is; {instead}"
+            ));
+        }
     }
 }
 

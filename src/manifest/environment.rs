@@ -65,10 +65,14 @@ impl Variables {
             Some(from) => {
                 let (what, is_optional) = described(from);
                 let value = (around.variable)(name.as_bytes());
-                if value.is_none() && !is_optional {
+                if !around.is_run && !is_optional {
+                    from.findings.note(format!(
+                        "taken from the environment at run time: {name} ({what})"
+                    ));
+                } else if value.is_none() && !is_optional {
                     from.fault(format!(
                         "monopod's own environment has no {name}, where the kubelet would have put {what}; give the \
-                         real container a variable {name}, or say optional: true"
+                         outer container a variable {name}, or say optional: true"
                     ));
                 }
                 value.filter(|value| from.affords(PER_WORD + value.len()))

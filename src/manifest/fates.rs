@@ -1,7 +1,7 @@
 //! What becomes of each field of the API: the one table. The decoder walks by it, the README's table is made from it.
 //!
-//! The fields are those of Kubernetes 1.37 (core/v1). What lies inside of a field that the real container meets is not
-//! looked at, only that it is of the right shape.
+//! The fields are those of Kubernetes 1.37 (core/v1). Of a field that is left to the outer container only the shape is
+//! looked at, not what lies inside.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub enum Fate {
     /// It means here what it means in a Pod.
     Honoured,
-    /// The real container, its pod or its node has seen to it or has to; one line at the start names it.
+    /// The outer container, its pod or its node has seen to it or has to; a line at level info names it.
     Met(Shape),
     /// It is about the object and not about what runs; nothing needs saying.
     Ignored(Shape),
@@ -40,6 +40,13 @@ pub struct Field {
     pub name: &'static str,
     /// What becomes of it.
     pub fate: Fate,
+}
+
+impl Field {
+    /// Whether nearly every manifest has it, so that passing it over is no news at the start.
+    pub fn is_usual(&self) -> bool {
+        ["image", "imagePullPolicy"].contains(&self.name)
+    }
 }
 
 /// A type of the API.
@@ -479,7 +486,7 @@ pub static KINDS: [&Kind; 30] = [
 
 /// The table as the README has it: a row for each type, and one for all those that are honoured as a whole.
 pub fn markdown() -> String {
-    let mut text = "| type | honoured | met by the real container | of no matter | refused |\n|---|---|---|---|---|\n".to_owned();
+    let mut text = "| type | honoured | left to the outer container | ignored | refused |\n|---|---|---|---|---|\n".to_owned();
     let mut whole = Vec::new();
     for kind in KINDS {
         let names = |wanted: fn(&Fate) -> bool| {

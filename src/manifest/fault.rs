@@ -63,12 +63,24 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Fields that were passed over, each with whether that is usual.
+pub(super) type Passed = Vec<(String, bool)>;
+
+/// What is said of a manifest without a fault.
+pub(super) struct Told {
+    pub passed: Passed,
+    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
 /// All that is found while reading.
 #[derive(Default)]
 pub(super) struct Findings {
     faults: RefCell<(BTreeSet<Fault>, usize)>,
-    passed: RefCell<Vec<String>>,
+    /// With whether it says nothing that any other manifest would not.
+    passed: RefCell<Passed>,
     warnings: RefCell<Vec<String>>,
+    notes: RefCell<Vec<String>>,
     pub budget: Budget,
 }
 
@@ -96,11 +108,13 @@ impl Findings {
         self.faults.borrow().0.len() == TOLD
     }
 
-    /// A field that is the real container's business; each is named once.
-    pub fn passed_over(&self, field: String) {
+    /// A field that is the outer container's business; each is named once. `is_usual`: it is empty, or of those that
+    /// every manifest has.
+    pub fn passed_over(&self, field: String, is_usual: bool) {
         let mut passed = self.passed.borrow_mut();
-        if !passed.contains(&field) {
-            passed.push(field);
+        match passed.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, all_usual)) => *all_usual &= is_usual,
+            None => passed.push((field, is_usual)),
         }
     }
 
@@ -109,13 +123,26 @@ impl Findings {
         self.warnings.borrow_mut().push(what);
     }
 
+    /// What can only be told when the manifest is run; each once.
+    pub fn note(&self, what: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&what) {
+            notes.push(what);
+        }
+    }
+
     /// What was made if nothing is wrong with it; with what is to be said about it.
-    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Vec<String>, Vec<String>), Faults> {
+    pub fn settle<T>(self, made: Option<T>) -> Result<(T, Told), Faults> {
         let (told, more) = self.faults.into_inner();
         match made {
-            Some(made) if told.is_empty() => {
-                Ok((made, self.passed.into_inner(), self.warnings.into_inner()))
-            }
+            Some(made) if told.is_empty() => Ok((
+                made,
+                Told {
+                    passed: self.passed.into_inner(),
+                    notes: self.notes.into_inner(),
+                    warnings: self.warnings.into_inner(),
+                },
+            )),
             _ => Err(Faults {
                 told: told.into_iter().collect(),
                 more,

@@ -1,7 +1,7 @@
 //! securityContext, of the pod and of a container, to who a program runs as.
 //!
 //! Users and groups are numbers: there need not be an /etc/passwd, and its groups are not looked up. What only a
-//! runtime can do (seccomp, SELinux, a read-only root) is met by the real container or not at all.
+//! runtime can do (seccomp, SELinux, a read-only root) is left to the outer container, or cannot be had.
 
 use super::Around;
 use super::fates;
@@ -66,7 +66,7 @@ pub(super) fn of_container(container: &Object, pod: &PodIdentity, around: &Aroun
         non_root = context.flag("runAsNonRoot").or(non_root);
         identity.no_new_privileges = context.flag("allowPrivilegeEscalation") == Some(false);
         let adds_admin = capabilities(&context, &mut identity);
-        // The value of a field that the real container meets is looked at for this rule only.
+        // The value of a field that is left to the outer container is looked at for this rule only.
         let is_privileged = spot.inside("privileged").and_then(|spot| spot.flag()) == Some(true);
         if identity.no_new_privileges && (adds_admin || is_privileged) {
             let what = if is_privileged {
@@ -80,7 +80,12 @@ pub(super) fn of_container(container: &Object, pod: &PodIdentity, around: &Aroun
         }
     }
     let uid = identity.uid.unwrap_or(around.uid);
-    if non_root == Some(true) && uid == 0 {
+    if non_root == Some(true) && identity.uid.is_none() && !around.is_run {
+        where_said.findings.note(format!(
+            "{}: runAsNonRoot is true without a runAsUser, so monopod itself must not be root at run time",
+            where_said.path()
+        ));
+    } else if non_root == Some(true) && uid == 0 {
         let whose = match identity.uid {
             Some(_) => "runAsUser is 0",
             None => "it would run as monopod itself, which is root; give runAsUser",

@@ -1,7 +1,7 @@
 //! The text of a manifest, and what surrounds it, to a plan: or to everything that is wrong with it.
 //!
 //! Pure, as all of deciding is: the text is handed in, so are the variables and the uid. Every field of the API has a
-//! fate ([`fates`]): honoured, met by the real container, or refused. Nothing is half understood: a plan comes out of
+//! fate ([`fates`]): honoured, left to the outer container, or refused. Nothing is half understood: a plan comes out of
 //! a manifest without a fault, or no plan at all.
 //!
 //! The road: [`tree`] (text to values with places), [`document`] (which pod is meant), then the decoders, which make
@@ -44,8 +44,11 @@ pub struct Around<'a> {
     pub base: Option<Rc<Vec<CString>>>,
     /// The uid of monopod itself, as which a container runs that says no other.
     pub uid: u32,
-    /// The real container's command, for the one entry that has none; empty if it was not given.
+    /// The outer container's command, for the one entry that has none; empty if it was not given.
     pub command: &'a [CString],
+    /// Whether it is to be run here and now. If not, what only the outer container's environment and uid can tell is a
+    /// note and no fault.
+    pub is_run: bool,
     /// The pod to choose, if the text has several.
     pub wanted: Option<&'a str>,
 }
@@ -63,7 +66,9 @@ pub struct Understood {
     pub checks: Vec<Check>,
     /// How output is to go, as far as the pod's annotations say it.
     pub outputs: Outputs,
-    /// To be said before anything starts: what was passed over, and what is allowed but hardly meant.
+    /// What was passed over, and what only the run will tell; for whoever wants to know.
+    pub notes: Vec<String>,
+    /// To be said before anything starts: what is allowed but hardly meant.
     pub warnings: Vec<String>,
 }
 
@@ -80,12 +85,16 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
             .next();
         (pod, chosen.name, outputs.unwrap_or_default())
     });
-    let ((pod, name, outputs), passed, mut warnings) = findings.settle(made)?;
+    let ((pod, name, outputs), told) = findings.settle(made)?;
+    let mut notes = told.notes;
+    let passed = told
+        .passed
+        .into_iter()
+        .filter(|(_, is_usual)| !(around.is_run && *is_usual));
+    let passed: Vec<String> = passed.map(|(field, _)| field).collect();
     if !passed.is_empty() {
-        warnings.insert(
-            0,
-            format!("left to the real container: {}", passed.join(", ")),
-        );
+        let line = format!("left to the outer container: {}", passed.join(", "));
+        notes.insert(0, line);
     }
     Ok(Understood {
         name,
@@ -93,7 +102,8 @@ pub fn read(text: &[u8], around: &Around) -> Result<Understood, Faults> {
         programs: making.programs,
         checks: making.checks,
         outputs,
-        warnings,
+        notes,
+        warnings: told.warnings,
     })
 }
 

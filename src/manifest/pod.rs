@@ -107,7 +107,7 @@ fn containers(
     made
 }
 
-/// The one entry that says no command takes the real container's. Its place among all entries.
+/// The one entry that says no command takes the outer container's. Its place among all entries.
 fn who_takes_the_command(
     steps: &[Spot],
     mains: &[Spot],
@@ -144,7 +144,7 @@ fn who_takes_the_command(
         (several, true) => {
             for spot in several.iter().copied().filter(is_news) {
                 spot.fault(
-                    "command is missing: there is no image here to take one from; say it here, or give the real \
+                    "command is missing: there is no image here to take one from; say it here, or give the outer \
                      container's command behind --",
                 );
             }

@@ -172,6 +172,10 @@ impl<'t> Spot<'t> {
         found.map(|(_, meaning)| *meaning)
     }
 
+    pub fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
     pub fn list(&self) -> Vec<Spot<'t>> {
         let Value::List(items) = &self.node.value else {
             self.wanted("a list");
@@ -228,6 +232,14 @@ impl<'t> Spot<'t> {
         })
     }
 
+    fn is_empty(&self) -> bool {
+        match &self.node.value {
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            Value::Scalar { text, .. } => text.is_empty(),
+        }
+    }
+
     /// Whether it has a key that was probably meant to be this field: then that the field is missing is no news.
     pub fn misspells(&self, field: &str, kind: &'static Kind) -> bool {
         let Value::Map(entries) = &self.node.value else {
@@ -255,8 +267,8 @@ impl<'t> Spot<'t> {
         self.node.at.line
     }
 
-    /// The fields of an object. Those that are unknown or refused are faults, those that the real container meets are
-    /// noted, the others can be asked for.
+    /// The fields of an object. Those that are unknown or refused are faults, those that are left to the outer
+    /// container are noted, the others can be asked for.
     pub fn object(&self, kind: &'static Kind) -> Object<'t> {
         let mut object = Object {
             spot: self.clone(),
@@ -287,7 +299,8 @@ impl<'t> Spot<'t> {
                 Fate::Honoured => object.fields.push((field, spot)),
                 Fate::Met(shape) => {
                     spot.must_have(shape);
-                    self.findings.passed_over(kind.place(field));
+                    self.findings
+                        .passed_over(kind.place(field), field.is_usual() || spot.is_empty());
                 }
                 Fate::Ignored(shape) => spot.must_have(shape),
                 Fate::Refused(why) => spot.fault(why),

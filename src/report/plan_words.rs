@@ -212,7 +212,7 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
             Output::Relayed(relayed.format).word(),
         );
     }
-    described_restart(&mut fields, &container.restart);
+    described_restart(&mut fields, &container.restart, container.role);
     let probes = [
         ("startupProbe", &container.startup_probe),
         ("livenessProbe", &container.liveness_probe),
@@ -238,7 +238,7 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         let path = message.path.iter().map(|path| path.display().to_string());
         let output = message.or_output.then(|| "output".to_owned());
         let words: Vec<String> = path.chain(output).collect();
-        put(&mut fields, "lastWords", words.join(" or "));
+        put(&mut fields, "terminationMessage", words.join(" or "));
     }
     fields
 }
@@ -297,8 +297,10 @@ fn described_identity(fields: &mut Fields, identity: &Identity) {
     }
 }
 
-fn described_restart(fields: &mut Fields, restart: &Restart) {
+fn described_restart(fields: &mut Fields, restart: &Restart, role: Role) {
     let policy = match restart.policy {
+        // A step is retried until it succeeds, and never after that.
+        RestartPolicy::Always if role == Role::Init => "OnFailure",
         RestartPolicy::Always => "Always",
         RestartPolicy::OnFailure => "OnFailure",
         RestartPolicy::Never => "Never",

@@ -31,6 +31,7 @@ struct Run {
     plan: Plan,
     log: LogSettings,
     warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 const EMPTY: World = World {
@@ -83,10 +84,12 @@ impl World {
                 plan,
                 log,
                 warnings,
+                notes,
             } => Run {
                 plan,
                 log,
                 warnings,
+                notes,
             },
             other => panic!("{argv:?} came to {other:?}"),
         }

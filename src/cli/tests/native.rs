@@ -274,3 +274,28 @@ fn a_name_for_people_is_one_line_whatever_the_program_is_called() {
         assert_eq!(EMPTY.run(&["monopod", file]).plan.programs[0].name, name);
     }
 }
+
+#[test]
+fn a_variable_that_no_shell_replaces_is_warned_of_with_where_it_stands() {
+    let world = with(&[("MONOPOD_INIT", "a\nb $B")]);
+    let run = world.run(&[
+        "monopod",
+        "--pre-stop=echo $HOME",
+        "--liveness-probe=exec:ask $ME",
+        "--readiness-probe=:80/$x",
+        "app",
+    ]);
+    let starts = [
+        "MONOPOD_INIT: $B in",
+        "--liveness-probe: $ME in",
+        "--pre-stop: $HOME in",
+    ];
+    assert_eq!(run.warnings.len(), starts.len(), "{:?}", run.warnings);
+    for start in starts {
+        assert!(
+            run.warnings.iter().any(|told| told.starts_with(start)),
+            "{:?}",
+            run.warnings
+        );
+    }
+}

@@ -11,7 +11,7 @@ containers:
 - {name: web, command: [web, $(HOME)], livenessProbe: {exec: {command: [old]}}}
 ";
 
-const TWO: &[u8] = b"containers: [{name: a, command: [a]}, {name: b, command: [b], image: b}]";
+const TWO: &[u8] = b"containers: [{name: a, command: [a]}, {name: b, command: [b], image: b, resources: {limits: {}}}]";
 
 fn world() -> World {
     World {
@@ -98,7 +98,10 @@ fn the_manifest_is_the_plan_and_flags_override_it() {
         panic!("{web:?}")
     };
     assert_eq!(words(run.plan.program(id)), ["bye", "now"]);
-    assert!(matches!(web.post_start, Some(Hook::Exec(_))));
+    let Some(Hook::Exec(id)) = web.post_start else {
+        panic!("{web:?}")
+    };
+    assert!(run.plan.program(id).kept_output, "as its own hooks");
 }
 
 #[test]
@@ -114,7 +117,8 @@ fn the_manifest_may_come_by_variable_and_by_standard_input() {
         ["nginx", "-g"]
     );
     let run = world.run(&["monopod", "-f", "two.yaml"]);
-    assert_eq!(run.warnings, ["left to the real container: image"]);
+    assert_eq!(run.warnings, [""; 0]);
+    assert_eq!(run.notes, ["left to the outer container: resources"]);
 }
 
 #[test]
@@ -189,6 +193,30 @@ fn faults_of_the_command_line_are_told_first() {
 }
 
 #[test]
+fn a_manifest_in_the_place_of_the_command_is_a_forgotten_flag() {
+    for argv in [
+        &["monopod", "web.yaml"][..],
+        &["monopod", "check", "examples/web.yml"],
+        &["monopod", "--grace", "5", "./web.json"],
+    ] {
+        let (text, code) = world().printed(Stream::Stderr, argv);
+        assert_eq!(code, ExitCode::USAGE, "{argv:?}");
+        let meant = format!("did you mean -f {}?", argv[argv.len() - 1]);
+        assert!(text.contains(&meant), "{argv:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{argv:?}: {text}");
+    }
+    for argv in [
+        &["monopod", "--", "web.yaml"][..],
+        &["monopod", "cat", "web.yaml"],
+        &["monopod", "web.yaml", "now"],
+        &["monopod", "yaml"],
+        &["monopod", "-f", "open.yaml", "web.yaml"],
+    ] {
+        world().run(argv);
+    }
+}
+
+#[test]
 fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
     let (text, code) = world().printed(
         Stream::Stdout,
@@ -199,7 +227,9 @@ fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
         "grace            10s",
         "init step",
         "main web",
+        "  restart          OnFailure",
         "  command          web /root",
+        "  restart          Always",
         "  livenessProbe    exec old, delay 0s, period 10s, timeout 1s, failures 3, successes 1",
     ] {
         assert!(
@@ -213,7 +243,15 @@ fn check_shows_the_plan_of_the_same_command_line_and_starts_nothing() {
     );
     let json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     assert_eq!(json["containers"][1]["command"][0], "b");
-    assert_eq!(json["warnings"][0], "left to the real container: image");
+    assert_eq!(
+        json["warnings"][0],
+        "left to the outer container: image, resources"
+    );
+    let (text, _) = world().printed(Stream::Stdout, &["monopod", "check", "-f", "-"]);
+    assert!(
+        text.contains("terminationMessagePath /dev/termination-log"),
+        "{text}"
+    );
     let (text, _) = world().printed(
         Stream::Stdout,
         &["monopod", "check", "--init", "migrate", "--", "web", "a b"],

@@ -2,7 +2,7 @@
 
 use super::super::probe_flag::{Target, Wish, read};
 use super::{EMPTY, words, words_of};
-use crate::plan::{CheckId, Handler, Hook, HttpGet, NetworkQuestion, ProbeKind};
+use crate::plan::{CheckId, Handler, Hook, HttpGet, NetworkQuestion, Placement, ProbeKind};
 use std::ffi::OsStr;
 
 fn ready(value: &str) -> Result<Wish, String> {
@@ -128,10 +128,82 @@ fn what_is_no_probe_is_refused() {
         (":80,period=x", "is not a whole number"),
         (":80,period=-1", "is not a whole number"),
         (":80,perid=5", "did you mean period?"),
+        (":80/x,periods=5", "did you mean period?"),
+        (":80/x,failureTreshold=5", "did you mean failureThreshold?"),
+        (":80/x,retries=5", "it knows delay, period"),
+        (":80/x?a=1,b=2", "written %2C"),
+        ("exec:mount -o ro,size=5", "belongs in quotes"),
+        (
+            "tcp://a:1,wait=5",
+            "\"wait\" is no number of a probe; it knows delay",
+        ),
+        (":80,period=500ms", "is not a whole number of seconds"),
+        (":80,failures=5s", "is not a whole number"),
         (":80,timeout=99999999999", "is not a whole number"),
     ] {
         let fault = ready(value).expect_err(value);
         assert!(fault.contains(expected), "{value}: {fault}");
+    }
+}
+
+#[test]
+fn the_apis_names_and_seconds_with_their_unit_are_understood() {
+    let wish = ready(
+        ":80/x,initialDelaySeconds=1,periodSeconds=5s,timeoutSeconds=2,failureThreshold=4,successThreshold=6",
+    );
+    assert_eq!(
+        wish,
+        ready(":80/x,delay=1s,period=5,timeout=2s,failures=4,successes=6")
+    );
+    let wish = wish.expect("right");
+    assert_eq!(wish.target, Target::Ask(http("127.0.0.1", 80, "/x", false)));
+    assert_eq!((wish.numbers.period, wish.numbers.failures), (5, 4));
+    let tcp_wish = ready("tcp://db:1,periodSeconds=1m").expect("right");
+    assert_eq!(tcp_wish.target, Target::Ask(tcp("db", 1)));
+    assert_eq!(tcp_wish.numbers.period, 60);
+}
+
+#[test]
+fn a_comma_in_quotes_or_before_more_words_is_the_commands() {
+    for (value, expected) in [
+        ("exec:a 'b,size=5'", &["a", "b,size=5"][..]),
+        ("exec:a 'b,period=5',period=7", &["a", "b,period=5"]),
+        (
+            "exec:mount -o ro,size=5 /x,period=7",
+            &["mount", "-o", "ro,size=5", "/x"],
+        ),
+    ] {
+        let wish = ready(value).unwrap_or_else(|fault| panic!("{value}: {fault}"));
+        let Target::Exec(argv) = wish.target else {
+            panic!("{value}")
+        };
+        assert_eq!(words_of(&argv), expected, "{value}");
+    }
+}
+
+#[test]
+fn all_faults_of_a_probe_are_told_at_once() {
+    let (text, _) = EMPTY.printed(
+        super::Stream::Stderr,
+        &[
+            "monopod",
+            "--liveness-probe=80/x,periods=3,failures=0,delay=-1,successes=2",
+            "app",
+        ],
+    );
+    let expected = [
+        "\"periods\"",
+        "delay=\"-1\"",
+        "successes=2",
+        "\"80/x\" is not a probe",
+    ];
+    assert_eq!(text.lines().count(), expected.len(), "{text}");
+    for (line, expected) in text.lines().zip(expected) {
+        assert!(
+            line.starts_with("monopod: error: --liveness-probe: "),
+            "{line}"
+        );
+        assert!(line.contains(expected), "{line} is not {expected}");
     }
 }
 
@@ -161,6 +233,11 @@ fn a_command_alone_has_probes_and_hooks_too() {
         panic!("{liveness:?}")
     };
     assert_eq!(words(run.plan.program(id)), ["ask", "me"]);
-    assert!(matches!(main.post_start, Some(Hook::Exec(_))));
+    let Some(Hook::Exec(id)) = main.post_start else {
+        panic!("{main:?}")
+    };
+    let hook = run.plan.program(id);
+    assert_eq!(hook.placement, Placement::Group);
+    assert!(!hook.kept_output, "it prints, as a pre-stop hook does");
     assert!(!run.plan.let_go, "its working directory is needed again");
 }

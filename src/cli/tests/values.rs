@@ -95,7 +95,11 @@ fn commands_are_split_as_a_shell_would() {
         ("a 'b c' \"d e\" f\\ g", &["a", "b c", "d e", "f g"]),
         ("a '' \"\"", &["a", "", ""]),
         ("a x'y'\"z\"", &["a", "xyz"]),
-        ("a $HOME `x` *", &["a", "$HOME", "`x`", "*"]),
+        ("a $HOME '`x`' \\`y *", &["a", "$HOME", "`x`", "`y", "*"]),
+        (
+            "sh -c \"a $(b) `c`\" '$(d)'",
+            &["sh", "-c", "a $(b) `c`", "$(d)"],
+        ),
         ("a # b && c", &["a"]),
         (
             "a '&&' \"||\" \\; \\> '2>&1' \\&\\&",
@@ -134,6 +138,32 @@ fn a_command_that_needs_a_shell_is_refused() {
                 "{fault}"
             );
         }
+    }
+}
+
+#[test]
+fn what_a_shell_would_run_or_replace_does_not_stay_in_silence() {
+    for (text, run) in [("a `b`", "`"), ("a x$(b c)", "$("), ("a 'b'`c", "`")] {
+        let fault = values::command(text.as_ref()).expect_err(text);
+        assert!(fault.contains(&format!("has {run} in it")), "{fault}");
+    }
+    for (text, name) in [
+        ("echo $HOME/x", "$HOME in"),
+        ("echo a${HOME}", "${ in"),
+        ("echo 'a'$_1-b", "$_1 in"),
+    ] {
+        let warning = values::unexpanded(text.as_ref()).expect(text);
+        assert!(warning.starts_with(name), "{warning}");
+    }
+    for text in [
+        "echo '$HOME'",
+        "echo \\$HOME",
+        "sh -c \"echo $HOME\"",
+        "a $ b$",
+        "cost 5$ $1",
+        "a # $HOME",
+    ] {
+        assert_eq!(values::unexpanded(text.as_ref()), None, "{text}");
     }
 }
 

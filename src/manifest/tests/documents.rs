@@ -193,9 +193,44 @@ spec:
             .replace("\n", "\n  ")
             .replacen("containers", "  containers", 1)
     );
-    let warnings = understood(&text).warnings;
+    let understood = understood(&text);
+    assert!(understood.warnings.is_empty());
     assert_eq!(
-        warnings,
-        ["left to the real container: nodeName, schedulerName, tolerations, priority"]
+        understood.notes,
+        ["left to the outer container: nodeName, schedulerName, priority"]
     );
+}
+
+#[test]
+fn what_a_job_says_of_its_pods_is_not_followed_in_silence() {
+    let pod = "{spec: {restartPolicy: Never, activeDeadlineSeconds: 9, containers: [{name: a, command: [a]}]}}";
+    let job = format!("{{activeDeadlineSeconds: 5, backoffLimit: 0, template: {pod}}}");
+    for (text, way) in [
+        (
+            format!("{{apiVersion: batch/v1, kind: Job, spec: {job}}}"),
+            "spec",
+        ),
+        (
+            format!(
+                "{{apiVersion: batch/v1, kind: CronJob, spec: {{jobTemplate: {{spec: {job}}}}}}}"
+            ),
+            "spec.jobTemplate.spec",
+        ),
+    ] {
+        let understood = understood(&text);
+        assert_eq!(
+            understood.pod.active_deadline,
+            Some(std::time::Duration::from_secs(9))
+        );
+        let told = &understood.warnings;
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].starts_with(&format!("{way}.activeDeadlineSeconds is the job's own")),
+            "{told:?}"
+        );
+        assert!(
+            told[1].starts_with(&format!("{way}.backoffLimit is the job's own")),
+            "{told:?}"
+        );
+    }
 }

@@ -77,6 +77,29 @@ env:
 }
 
 #[test]
+fn a_check_elsewhere_notes_what_the_run_will_take_from_its_environment() {
+    let fields = "
+env:
+- {name: TOKEN, valueFrom: {secretKeyRef: {name: s, key: token}}}
+- {name: NOTE, valueFrom: {configMapKeyRef: {name: c, key: note, optional: true}}}
+- {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+args: [$(TOKEN)]";
+    let check = World {
+        is_check: true,
+        ..World::default()
+    };
+    let understood = check.understood(&one(fields));
+    assert_eq!(
+        understood.notes,
+        [
+            "taken from the environment at run time: TOKEN (the secret's value)",
+            "taken from the environment at run time: NODE (the pod's field)"
+        ]
+    );
+    assert_eq!(super::faults(one(fields)).len(), 2, "a run needs them");
+}
+
+#[test]
 fn s44_an_exec_probe_knows_the_literal_variables_only() {
     let world = World {
         variables: vec![("FOO", "outer"), ("BAR", "outer")],

@@ -83,6 +83,10 @@ fn s33_and_its_kin_are_refused() {
             "has exec and tcpSocket; only one",
         ),
         ("livenessProbe: {exec: {command: []}}", "has no word"),
+        (
+            "livenessProbe: {exec: {command: ls}}",
+            "where a list belongs",
+        ),
         ("livenessProbe: {exec: {}}", "command is missing"),
         (
             "livenessProbe: {tcpSocket: {port: 65536}}",

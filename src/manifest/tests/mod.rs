@@ -20,6 +20,7 @@ struct World {
     variables: Vec<(&'static str, &'static str)>,
     command: Vec<&'static str>,
     uid: u32,
+    is_check: bool,
     wanted: Option<&'static str>,
 }
 
@@ -40,6 +41,7 @@ impl World {
                 base: None,
                 uid: self.uid,
                 command: &command,
+                is_run: !self.is_check,
                 wanted: self.wanted,
             },
         )

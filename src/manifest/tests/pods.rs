@@ -276,6 +276,14 @@ fn s24_a_port_name_that_stands_for_nothing_is_said_and_kept() {
         "{:?}",
         understood.warnings
     );
+    let slip = super::understood(&one(
+        "ports: [{name: http, containerPort: 80}]\nlivenessProbe: {tcpSocket: {port: htpp}}",
+    ));
+    assert!(
+        slip.warnings[0].ends_with("can only fail; did you mean http?"),
+        "{:?}",
+        slip.warnings
+    );
 }
 
 #[test]
@@ -362,10 +370,22 @@ containers:
 - {name: b, command: [b], image: b}
 ";
     assert_eq!(
-        understood(text).warnings,
+        understood(text).notes,
         [
-            "left to the real container: volumes, hostNetwork, image, resources, \
-          securityContext.readOnlyRootFilesystem, tty (without stdin)"
+            "left to the outer container: hostNetwork, resources, securityContext.readOnlyRootFilesystem, \
+             tty (without stdin)"
+        ],
+        "neither what every manifest has nor what is empty"
+    );
+    let check = World {
+        is_check: true,
+        ..World::default()
+    };
+    assert_eq!(
+        check.understood(text).notes,
+        [
+            "left to the outer container: volumes, hostNetwork, image, resources, \
+             securityContext.readOnlyRootFilesystem, tty (without stdin)"
         ]
     );
 }

@@ -65,8 +65,18 @@ fn nobody_who_must_not_be_root_is_root() {
         ..World::default()
     };
     world.understood(&asked);
+    let check = World {
+        is_check: true,
+        ..World::default()
+    };
+    let notes = check.understood(&asked).notes;
+    assert!(
+        notes[0].contains("runAsNonRoot is true without a runAsUser"),
+        "whoever checks need not be who runs: {notes:?}"
+    );
     let zero = one("securityContext: {runAsNonRoot: true, runAsUser: 0}");
     assert!(world.faults(&zero)[0].contains("runAsUser is 0"));
+    assert!(check.faults(&zero)[0].contains("runAsUser is 0"));
     let by_pod = format!("securityContext: {{runAsNonRoot: true}}\n{}", one(""));
     assert_eq!(faults(by_pod).len(), 1);
     let taken_back = format!(

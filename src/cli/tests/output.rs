@@ -81,7 +81,7 @@ fn captured_lines_go_out_in_the_name_of_the_container_that_is_said_or_the_only_o
     let web = Some("web".to_owned());
     assert_eq!(
         names(&["monopod", "--capture=/l/a", "-f", "one.yaml"]),
-        [web.clone()]
+        std::slice::from_ref(&web)
     );
     // A command alone has no containers: the name is a label.
     assert_eq!(

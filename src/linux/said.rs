@@ -63,7 +63,7 @@ impl Said {
         }
     }
 
-    /// Whether a probe goes wrong just as it did the last time: one line a period would bury all others.
+    /// Whether a probe cannot be carried out, or is cautioned, just as the last time: one line a period would bury all others.
     pub fn is_repeat(&mut self, happening: &Happening) -> bool {
         let (id, kind, how) = match *happening {
             Happening::Unhealthy(id, kind, outcome, cause) => (id, kind, (outcome, cause)),
@@ -74,7 +74,8 @@ impl Said {
             }
             _ => return false,
         };
-        self.probes.insert((id, kind), how) == Some(how)
+        // Failures are counted until one too many, and a person counts along.
+        self.probes.insert((id, kind), how) == Some(how) && how.0 != Outcome::Failure
     }
 
     /// Something happened that may be why all fails.
@@ -170,6 +171,8 @@ mod tests {
         assert!(said.is_repeat(&unknown));
         assert!(!said.is_repeat(&unhealthy(ProbeKind::Readiness, Outcome::Unknown)));
         assert!(!said.is_repeat(&unhealthy(ProbeKind::Liveness, Outcome::Failure)));
+        let failure = unhealthy(ProbeKind::Startup, Outcome::Failure);
+        assert!(!said.is_repeat(&failure) && !said.is_repeat(&failure));
         assert!(!said.is_repeat(&unknown));
         assert!(!said.is_repeat(&Happening::ContainerStarted(web)));
         assert!(!said.is_repeat(&unknown));

@@ -66,9 +66,7 @@ fn pod(out: &mut String, document: &Value, now: SystemTime) {
 fn one(out: &mut String, container: &Container) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}:", container.name());
-    if !container.kind().is_empty() {
-        line(out, 2, "Kind", container.kind());
-    }
+    line(out, 2, "Kind", container.kind());
     line(out, 2, "Program", text(&container.spec["command"][0]));
     let status = container.status;
     let (word, state) = container.state();

@@ -6,7 +6,7 @@ use super::health::{Endpoint, Inquiry};
 use super::metrics::Gauges;
 use super::view::{Frame, View};
 use super::{events, metrics, page, podstatus, timeline};
-use crate::machine::{Command, ContainerState, WaitingReason};
+use crate::machine::{Command, ContainerState};
 use crate::plan::{ContainerId, GateId, Role, Signal};
 use serde_json::json;
 use tiny_http::Method;
@@ -174,11 +174,11 @@ pub fn objection(frame: &Frame, view: &View, command: Command) -> Option<Page> {
         (Command::Restart(_), _) if view.status.stopping_since.is_some() => {
             "the pod is stopping; nothing is restarted any more".to_owned()
         }
-        (
-            Command::Restart(_),
-            ContainerState::Terminated(_) | ContainerState::Waiting(WaitingReason::Initial),
-        ) if container.role == Role::Init => {
-            format!("{name} is an init container; only one that is at work can be restarted")
+        // One that failed shows so for a moment before it rests, and may be restarted all the while.
+        (Command::Restart(_), ContainerState::Terminated(end))
+            if container.role == Role::Init && end.ending.is_success() =>
+        {
+            format!("{name} is an init container and has done its work; it is not run again")
         }
         (Command::Signal(..), ContainerState::Terminated(_)) => format!("{name} has ended"),
         (Command::Signal(..), ContainerState::Waiting(_)) => {

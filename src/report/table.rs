@@ -10,11 +10,15 @@ use std::time::SystemTime;
 
 /// The pod's row, and below it the containers'.
 pub fn pod(document: &Value, wide: bool, now: SystemTime) -> String {
-    let row = pod_row(document, now);
-    let mut text = rows(&[
-        &["NAME", "READY", "STATUS", "RESTARTS", "AGE"].map(str::to_owned),
-        &row,
-    ]);
+    let mut row = pod_row(document, now).to_vec();
+    let mut header = ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+        .map(str::to_owned)
+        .to_vec();
+    if wide {
+        header.push("READINESS GATES".to_owned());
+        row.push(gates(document));
+    }
+    let mut text = rows(&[&header, &row]);
     text.push('\n');
     let mut header = ["CONTAINER", "KIND", "READY", "STATUS", "RESTARTS", "AGE"]
         .map(str::to_owned)
@@ -68,6 +72,21 @@ pub fn pod_row(document: &Value, now: SystemTime) -> [String; 5] {
     ]
 }
 
+/// How many of the readiness gates hold, as kubectl has it.
+fn gates(document: &Value) -> String {
+    let gates = document["spec"]["readinessGates"].as_array();
+    let gates: Vec<&Value> = gates.into_iter().flatten().collect();
+    if gates.is_empty() {
+        return "<none>".to_owned();
+    }
+    let conditions = document["status"]["conditions"].as_array();
+    let holds = |gate: &&&Value| {
+        let mut all = conditions.into_iter().flatten();
+        all.any(|known| known["type"] == gate["conditionType"] && known["status"] == "True")
+    };
+    format!("{}/{}", gates.iter().filter(holds).count(), gates.len())
+}
+
 /// What kubectl says in the column STATUS.
 fn pod_word(document: &Value, all: &[Container]) -> String {
     if document["metadata"]["deletionTimestamp"].is_string() {
@@ -78,7 +97,7 @@ fn pod_word(document: &Value, all: &[Container]) -> String {
         return reason.to_owned();
     }
     let phase = text(&status["phase"]).to_owned();
-    let steps = || all.iter().filter(|container| container.kind() != "");
+    let steps = || all.iter().filter(|container| container.kind() != "main");
     if phase == "Pending" || phase == "Failed" {
         let undone = steps().enumerate().find(|(_, step)| !step.is_past());
         if let Some((place, step)) = undone {
@@ -92,7 +111,7 @@ fn pod_word(document: &Value, all: &[Container]) -> String {
             };
         }
     }
-    let main = || all.iter().filter(|container| container.kind() == "");
+    let main = || all.iter().filter(|container| container.kind() == "main");
     let trouble = main().find_map(|container| match container.state() {
         ("waiting", state) => state["reason"].as_str(),
         ("terminated", state) if state["exitCode"] != 0 => state["reason"].as_str(),
@@ -185,10 +204,10 @@ impl<'a> Container<'a> {
         self.kind() == "init"
     }
 
-    /// `init`, `sidecar`, or nothing for what the pod is for.
+    /// `init`, `sidecar`, or `main` for what the pod is for.
     pub fn kind(&self) -> &'static str {
         match (self.is_in_init, self.spec["restartPolicy"] == "Always") {
-            (false, _) => "",
+            (false, _) => "main",
             (true, true) => "sidecar",
             (true, false) => "init",
         }

@@ -31,8 +31,8 @@ CONTAINER   KIND      READY   STATUS             RESTARTS      AGE
 migrate     init      true    Completed          0             60s
 seed        init      true    Completed          0             58s
 logger      sidecar   true    Running            0             56s
-web                   false   CrashLoopBackOff   3 (10s ago)
-worker                true    Running            0             55s
+web         main      false   CrashLoopBackOff   3 (10s ago)
+worker      main      true    Running            0             55s
 "
     );
 }
@@ -45,6 +45,17 @@ fn more_columns_if_they_are_asked_for() {
         web.ends_with("Error (1)       startup,liveness,readiness   program-3"),
         "{web:?}"
     );
+    let gates = |view: &View| {
+        let text = shown(view, true);
+        let lines: Vec<&str> = text.lines().take(2).collect();
+        assert!(lines[0].ends_with("READINESS GATES"), "{text}");
+        lines[1].split_whitespace().last().map(str::to_owned)
+    };
+    let mut view = samples::serving();
+    view.status.gates = vec![Some(true)];
+    assert_eq!(gates(&view).as_deref(), Some("1/1"));
+    view.status.gates = vec![None];
+    assert_eq!(gates(&view).as_deref(), Some("0/1"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Probes of real servers: when a container is ready, when it is killed, and when nothing happens.
 
-use super::pod::{Line, Pod, case};
+use super::pod::{self, Line, Pod, case};
 use crate::ensure;
 use crate::harness::{Case, Outcome, Scene, patience, proc, until};
 use std::time::Duration;
@@ -247,7 +247,9 @@ fn one_port(scene: &Scene) -> Outcome {
 }
 
 fn outcomes(scene: &Scene) -> Outcome {
-    let pod = Pod::example(scene, "sc15-outcomes.yaml", &[])?;
+    // What goes wrong as before is told at debug only.
+    let manifest = pod::example("sc15-outcomes.yaml", &[])?;
+    let pod = Pod::start(scene, &manifest, &["--env", "MONOPOD_LOG_LEVEL=debug"])?;
     let before = pod.status_becomes("all run", |status| {
         ["success", "failure", "unknown"]
             .iter()

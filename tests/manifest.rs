@@ -156,7 +156,7 @@ fn a_hostile_text_is_an_error_within_64_mb() {
             "variables",
             format!(
                 "{HEAD}  stray: 1\n  env:\n{}",
-                each("  - {name: VARIABLE%, value: x}\n", 30_000)
+                each("  - {name: V%, value: x}\n", 30_000)
             )
             .into_bytes(),
         ),
@@ -165,6 +165,14 @@ fn a_hostile_text_is_an_error_within_64_mb() {
             format!(
                 "{HEAD}{HOOKS}  stray: 1\n  env:\n{}",
                 each("  - {name: V%}\n", 50_000)
+            )
+            .into_bytes(),
+        ),
+        (
+            "long variables, often copied",
+            format!(
+                "{HEAD}{HOOKS}  stray: 1\n  env: [{{name: B, value: {}}}, {{name: C, value: $(B)$(B)$(B)}}]\n",
+                "b".repeat(900_000)
             )
             .into_bytes(),
         ),

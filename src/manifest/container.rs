@@ -16,6 +16,7 @@ use crate::plan::{
 };
 use std::collections::HashSet;
 use std::ffi::CString;
+use std::rc::Rc;
 
 /// What the pod says that its containers need to know.
 pub(super) struct PodSays {
@@ -112,7 +113,7 @@ pub(super) fn container(
         },
         environment: Environment {
             base: around.base.clone(),
-            extra: variables.entries(),
+            extra: Rc::new(variables.entries()),
         },
         working_dir: entry
             .get("workingDir")

@@ -139,7 +139,7 @@ pub struct Environment {
     /// What all share, as `NAME=value`: these; or monopod's own, untouched.
     pub base: Option<Rc<Vec<CString>>>,
     /// What comes on top, each name once, replacing the base's of that name.
-    pub extra: Vec<CString>,
+    pub extra: Rc<Vec<CString>>,
 }
 
 impl Environment {
@@ -147,7 +147,7 @@ impl Environment {
     pub fn inherited() -> Environment {
         Environment {
             base: None,
-            extra: Vec::new(),
+            extra: Rc::default(),
         }
     }
 
@@ -155,7 +155,7 @@ impl Environment {
     pub fn exactly(variables: Rc<Vec<CString>>) -> Environment {
         Environment {
             base: Some(variables),
-            extra: Vec::new(),
+            extra: Rc::default(),
         }
     }
 }

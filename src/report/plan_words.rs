@@ -235,10 +235,14 @@ fn described_container(plan: &Plan, container: &Container) -> Fields {
         put(&mut fields, "stopSignal", signal.to_string());
     }
     if let Some(message) = &container.termination_message {
-        let path = message.path.iter().map(|path| path.display().to_string());
-        let output = message.or_output.then(|| "output".to_owned());
-        let words: Vec<String> = path.chain(output).collect();
-        put(&mut fields, "terminationMessage", words.join(" or "));
+        if let Some(path) = &message.path {
+            let path = path.display().to_string();
+            put(&mut fields, "terminationMessagePath", path);
+        }
+        if message.or_output {
+            let policy = "FallbackToLogsOnError";
+            put(&mut fields, "terminationMessagePolicy", policy);
+        }
     }
     fields
 }

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
     let stories: [(&str, &[&str], Story); 6] = [
         (
-            "s45_to_s50_nginx_is_asked_over_http",
+            "s45_to_s50_s60_nginx_is_asked_over_http_whatever_proxy_there_is",
             &["nginx"],
             nginx_http,
         ),

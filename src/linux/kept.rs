@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_kibibytes_are_kept_of_both_together_and_the_rest_is_drained() {
+    fn s43_ten_kibibytes_are_kept_of_both_together_and_the_rest_is_drained() {
         let (mut kept, writers) = pipes().unwrap();
         for _ in 0..100 {
             write(&writers.ends[0], &[b'o'; 4096]).unwrap();

@@ -106,6 +106,8 @@ pub fn execs(script: &str) -> Script {
     let temper = |letter| match letter {
         'S' => exits(Duration::ZERO, 0),
         'F' => exits(Duration::ZERO, 1),
+        // As a shell says of a program that was killed.
+        'K' => exits(Duration::ZERO, 137),
         '-' => runs().unmoved(),
         '?' => cannot_start(Stage::Exec, libc::ENOENT),
         other => panic!("no script has a {other}"),

@@ -331,6 +331,16 @@ fn s36_successes_of_an_instance_that_crashed_do_not_count_for_the_next() {
 }
 
 #[test]
+fn s40_an_exec_probe_succeeds_with_code_0_and_fails_with_any_other() {
+    let told = web().liveness(execs("S").failures(1)).lives(25);
+    told.starts("web/liveness", "0 10 20").struck("web", "");
+    for fails in ["F", "K"] {
+        let told = deaf().liveness(execs(fails).failures(1)).lives(1);
+        told.struck("web", "SIGTERM@0");
+    }
+}
+
+#[test]
 fn s41_an_exec_probe_is_killed_with_its_tree_at_its_timeout_and_has_failed() {
     let told = deaf().liveness(execs("-").timeout(3).failures(2)).lives(14);
     told.starts("web/liveness", "0 10")

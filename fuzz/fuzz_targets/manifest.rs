@@ -26,7 +26,9 @@ fuzz_target!(|text: &[u8]| {
                 for container in &pod.containers {
                     let program = &understood.programs[container.program.0];
                     assert!(!program.argv.is_empty());
-                    assert!(container.termination_message.as_ref().is_none_or(|m| m.path.is_absolute()));
+                    let message = container.termination_message.as_ref();
+                    let path = message.and_then(|message| message.path.as_ref());
+                    assert!(path.is_none_or(|path| path.is_absolute()));
                 }
             }
             Err(faults) => {

@@ -1,5 +1,8 @@
 //! The examples, and the binary with manifests: what a text may cost it, and what comes by standard input. No container, no PID 1.
 
+// A test binary is not PID 1; what it prints is for whoever reads the test's output.
+#![allow(clippy::print_stdout)]
+
 use monopod::manifest::{Around, read};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;

@@ -83,7 +83,7 @@ impl Lock {
             Err((_, Errno::EWOULDBLOCK)) => return Err(another_starts()),
             Err(_) => return Ok(None),
         };
-        let lock = Lock { path, held: held };
+        let lock = Lock { path, held };
         match lock.is_in_its_place() {
             true => Ok(Some(lock)),
             // Its holder removed it after we had opened it.

@@ -61,12 +61,12 @@ pub fn html(frame: &Frame, view: &View) -> String {
     out.push_str(&timeline::svg(frame, view));
     events(&mut out, frame, view);
     // Writing to a String cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<footer class=\"dim\"><a href=\"/status\">status</a> · <a href=\"/events\">events</a> · \
          <a href=\"/metrics\">metrics</a> · <a href=\"/readyz?verbose\">readyz</a> · \
          <a href=\"/timeline\">timeline</a><br>monopod {}</footer>\
-         </body><script>{SCRIPT}</script></html>\n",
+         </body><script>{SCRIPT}</script></html>",
         env!("CARGO_PKG_VERSION")
     );
     out

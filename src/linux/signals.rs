@@ -45,6 +45,12 @@ fn record(info: &libc::siginfo_t) -> Record {
     [info.si_signo, pid, info.si_code, 0]
 }
 
+/// Whether one of them says so.
+pub fn child_has_ended(records: &[Record]) -> bool {
+    let is_sigchld = |record: &Record| record[0] == Signal::CHLD.number();
+    records.iter().any(is_sigchld)
+}
+
 /// Blocks every signal and gives back what was blocked before. The first act of `main`.
 pub fn block_all() -> SigSet {
     let before = block();
@@ -183,25 +189,21 @@ impl Inbox {
         records.extend_from_slice(&buffer[..count]);
     }
 
-    /// Records become facts. True if a child has ended.
-    pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) -> bool {
-        let mut child_has_ended = false;
+    /// Records become facts; SIGCHLD none, as it is but a reason to look.
+    pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) {
         for [number, pid, code, _] in records.drain(..) {
-            let Some(signal) = Signal::new(number) else {
+            let Some(signal) = Signal::new(number).filter(|signal| *signal != Signal::CHLD) else {
                 continue;
             };
             let from_kernel = code > 0;
             // What monopod caused itself is no message: SIGPIPE from its own log, SIGHUP and SIGCONT from giving up
             // its terminal.
-            if signal == Signal::CHLD {
-                child_has_ended = true;
-            } else if from_kernel {
+            if from_kernel {
                 facts.push(Fact::Signalled(signal, Sender::Kernel));
             } else if pid != self.own_pid {
                 facts.push(Fact::Signalled(signal, Sender::Process(pid)));
             }
         }
-        child_has_ended
     }
 
     /// The descriptors that are its own.

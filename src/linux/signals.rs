@@ -10,8 +10,9 @@
 //! - where there are none, by `sigtimedwait`, which takes it out of the queue: no frame, no handler, no pipe, and a
 //!   forwarded signal that is a fifth faster, as fast as tini's.
 //!
-//! The handlers are installed when they are first needed; by then the first program is running. It starts sooner for
-//! that (signal-hook copies its whole table for each of 62 signals), and has nothing to reset.
+//! The handlers are installed when they are first needed, which is never where there is but one program and no helper,
+//! and otherwise when the first program is running: `wait` puts them off. It starts sooner for that (signal-hook copies its
+//! whole table for each of 62 signals), and has nothing to reset.
 //!
 //! What surprised us: with handlers that do not block each other, two pending signals are stacked and the later one
 //! runs first. And a PID 1 has no default actions: before `block_all` a SIGTERM is not late but gone, so that call is
@@ -124,6 +125,11 @@ impl Inbox {
         });
     }
 
+    /// Whether that has been done.
+    pub fn is_open(&self) -> bool {
+        self.inherited_ignored.get().is_some()
+    }
+
     /// In a child: makes dispositions what they were before the handlers. All signals are still blocked.
     pub fn restore_dispositions(&self) {
         // Without handlers there is nothing to restore.
@@ -218,6 +224,11 @@ impl Inbox {
     /// What to watch beside what the core watches.
     pub fn bell(&self) -> Option<i32> {
         self.bell.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// What is blocked whenever we do not sleep.
+    pub fn everything(&self) -> SigSet {
+        musl::all()
     }
 
     /// What stays blocked when all else is let in.

@@ -154,6 +154,7 @@ pub(super) fn run(
         log,
         warnings,
         notes: Vec::new(),
+        hint: None,
     }
 }
 

@@ -8,8 +8,8 @@ use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::values::Retries;
 use super::{
-    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, outputs,
-    pod_form, probe, probe_flag, values,
+    Invocation, LogSettings, Surroundings, VERSION, Voice, again, check, control, env_file,
+    misspelt, outputs, pod_form, probe, probe_flag, values,
 };
 use crate::plan::{
     Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
@@ -45,6 +45,7 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
                 log: understood.log,
                 warnings: understood.warnings,
                 notes: understood.notes,
+                hint: misspelt::subcommand(words),
             },
             Err(refusal) => refusal.told(),
         },
@@ -68,8 +69,26 @@ pub(super) struct Understood {
     pub pod: Option<String>,
 }
 
-/// A command alone, or a manifest; or the faults to print.
+/// A command alone, or a manifest; or the faults to print. Variables that are nearly ours may be why there are any.
 pub(super) fn understand(
+    said: Gathered,
+    surroundings: &Surroundings,
+    purpose: Purpose,
+) -> Result<Understood, Refusal> {
+    let misspelt = misspelt::variables(surroundings);
+    match understand_all(said, surroundings, purpose) {
+        Ok(mut understood) => {
+            understood.warnings.extend(misspelt);
+            Ok(understood)
+        }
+        Err(mut refusal) => {
+            refusal.faults.extend(misspelt);
+            Err(refusal)
+        }
+    }
+}
+
+fn understand_all(
     mut said: Gathered,
     surroundings: &Surroundings,
     purpose: Purpose,
@@ -79,6 +98,14 @@ pub(super) fn understand(
             .push("--as must be the first word after monopod".to_owned());
     }
     let log = log_settings(&mut said);
+    if purpose == Purpose::Run
+        && let Some(fault) = again::refusal(&said, surroundings)
+    {
+        return Err(Refusal {
+            code: ExitCode::FAILURE,
+            faults: vec![fault],
+        });
+    }
     if let Some(file) = said.last(&flags::FILE, |file| Ok(file.to_owned())) {
         return pod_form::understand(said, &file, log, surroundings, purpose);
     }

@@ -44,6 +44,10 @@ pub fn cases() -> Vec<Case> {
             control,
         ),
         Case::own(
+            "docker exec monopod does not start the pod of the image's environment a second time",
+            again,
+        ),
+        Case::own(
             "docker run --read-only as a uid without capabilities",
             strict,
         ),
@@ -371,6 +375,28 @@ fn control(scene: &Scene) -> Outcome {
     let code = run(&mut docker(&["wait", &container.0])?)?;
     ensure!(code.trim() == "143", "exit code {code}");
     Ok(())
+}
+
+fn again(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let manifest = scene.dir.join("pod.yaml");
+    let command = crate::pods::pod::command(scene, "say up pause");
+    let text = format!("{{containers: [{{name: web, command: {command}}}]}}");
+    std::fs::write(&manifest, text).map_err(|why| why.to_string())?;
+    let variable = format!("MONOPOD_MANIFEST={}", manifest.display());
+    let flags = ["--detach", "--entrypoint", "/monopod", "--env", &variable];
+    run(&mut container.run(&flags, &[])?)?;
+    ear.expect("up")?;
+    // Should it be led a second time, it would not end.
+    let words = ["exec", &container.0, "busybox", "timeout", "10", "/monopod"];
+    let answer = output(&mut docker(&words)?)?;
+    let stderr = text_of(&answer.stderr);
+    ensure!(
+        answer.status.code() == Some(1) && stderr.contains("see monopod status"),
+        "{answer:?}"
+    );
+    ear.expect_silence()
 }
 
 fn strict(scene: &Scene) -> Outcome {

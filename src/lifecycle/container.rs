@@ -107,6 +107,12 @@ impl Container {
             return instance.end(post, run, how);
         }
         let asked = asked || instance.stopping().is_some();
+        // Its SIGKILL was ours, whoever else was a victim at the time.
+        let is_ours = instance.stopping().is_some_and(Stop::is_past_its_grace);
+        let how = how.map(|ending| match ending {
+            Ending::OutOfMemory if is_ours => Ending::Killed(Signal::KILL),
+            ending => ending,
+        });
         let begun = instance.begun();
         let end = Termination {
             ending: how.unwrap_or_else(|why| Ending::Exited(why.code())),

@@ -22,12 +22,13 @@ use super::said::Said;
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
+use super::victims::Victims;
 use super::{last_words, reap, wait};
 use crate::descriptors;
 use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
-use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
+use crate::plan::{CheckId, Conduct, ContainerId, ExitCode, Plan, ProgramId};
 use crate::relay::{Heard, Relay};
 use crate::time::Time;
 use nix::errno::Errno;
@@ -57,6 +58,7 @@ pub struct Core<'a> {
     listener: Option<OwnedFd>,
     control: Option<Control>,
     pub(super) reception: Option<Reception>,
+    victims: Victims,
     /// More children have ended than one turn collects.
     more_ended: bool,
     /// The signals of this turn.
@@ -117,6 +119,7 @@ impl<'a> Core<'a> {
             listener,
             control,
             reception: plan.is_served().then(|| Reception::new(plan)),
+            victims: Victims::default(),
             more_ended: false,
             records: Vec::new(),
             ready: Vec::new(),
@@ -162,6 +165,9 @@ impl<'a> Core<'a> {
         }
         self.runs.turn_over();
         self.keep_relay();
+        if matches!(self.plan.conduct, Conduct::Pod(_)) {
+            self.victims.begin();
+        }
         self.answer(machine, now);
         None
     }
@@ -242,6 +248,7 @@ impl<'a> Core<'a> {
     fn collect(&mut self, facts: &mut Vec<Fact>) -> bool {
         let known = facts.len();
         let more = reap::reap(&mut self.runs, &mut self.guests, facts);
+        self.victims.find_among(&mut facts[known..]);
         for fact in &facts[known..] {
             if let Fact::Ended(run, ending) = fact {
                 self.hear_last_words(*run, *ending);

@@ -6,7 +6,8 @@
 use super::podspec;
 use super::view::{Frame, View};
 use crate::machine::{
-    Condition, ConditionReason, ContainerState, ContainerStatus, Phase, Termination, WaitingReason,
+    Condition, ConditionReason, ContainerState, ContainerStatus, Ending, Phase, Termination,
+    WaitingReason,
 };
 use crate::plan::{Container, ContainerId, Role};
 use serde_json::{Map, Value, json};
@@ -230,6 +231,10 @@ pub fn end_reason(end: &Termination) -> &'static str {
         Termination {
             unstartable: true, ..
         } => "StartError",
+        Termination {
+            ending: Ending::OutOfMemory,
+            ..
+        } => "OOMKilled",
         end if end.ending.is_success() => "Completed",
         _ => "Error",
     }

@@ -221,6 +221,20 @@ fn last_words_stand_with_the_instance_that_left_them() {
 }
 
 #[test]
+fn who_was_killed_for_want_of_memory_has_the_runtimes_word_for_it() {
+    let mut view = samples::serving();
+    let end = Termination {
+        ending: Ending::OutOfMemory,
+        ..samples::ended(0, 1, 2)
+    };
+    view.status.containers[WEB.0].state = ContainerState::Terminated(end);
+    let document = shown(&view);
+    let web = container_of(&document, "containerStatuses", "web");
+    assert_eq!(web["state"]["terminated"]["reason"], "OOMKilled");
+    assert_eq!(web["state"]["terminated"]["exitCode"], 137);
+}
+
+#[test]
 fn a_stop_is_a_deletion_with_its_time() {
     let mut view = samples::serving();
     assert_eq!(shown(&view)["metadata"]["deletionTimestamp"], Value::Null);

@@ -110,6 +110,9 @@ pub(super) fn ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(ExitCode(code)) => format!("exited with {code}"),
         Ending::Killed(signal) => format!("was killed by {signal}"),
+        Ending::OutOfMemory => {
+            "was killed by SIGKILL: out of memory (is the memory limit too low?)".to_owned()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod story;
 
 use super::*;
-use crate::machine::{ConditionReason, ContainerState, Phase, WaitingReason};
+use crate::machine::{self, ConditionReason, ContainerState, Phase, RunId, WaitingReason};
 use crate::plan::RestartPolicy::{Always, Never, OnFailure};
 use crate::plan::{Container, GateId, Hook, RestartRule, RuleAction};
 use std::time::Duration;
@@ -341,6 +341,27 @@ fn the_first_failure_in_order_is_the_code_unless_one_container_was_chosen() {
     let mut chosen = pod();
     chosen.pod.exit_code_from = Some(ContainerId(2));
     assert_eq!(chosen.lives(20).left, Some((9, 3)));
+}
+
+#[test]
+fn a_victim_of_the_memory_killer_is_called_so_unless_the_sigkill_was_ours() {
+    let victim = Fact::Ended(RunId(1), machine::Ending::OutOfMemory);
+    let story = Story::new(Never).main("a", DEAF).at(5, victim).lives(20);
+    assert_eq!(story.left, Some((5, 137)));
+    assert_eq!(end_of(&story.last), machine::Ending::OutOfMemory);
+
+    let mut plain = Story::new(Never).main("a", DEAF).grace(10);
+    plain.killed_as = machine::Ending::OutOfMemory;
+    let story = plain.stop_at(60).lives(100);
+    assert_eq!(story.left, Some((70, 137)));
+    assert_eq!(end_of(&story.last), machine::Ending::Killed(Signal::KILL));
+}
+
+fn end_of(status: &PodStatus) -> machine::Ending {
+    match status.containers[0].state {
+        ContainerState::Terminated(end) => end.ending,
+        state => panic!("{state:?}"),
+    }
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Story {
     policy: RestartPolicy,
     pub pod: plan::Pod,
     tempers: Vec<Temper>,
+    /// What is said of whoever dies of our SIGKILL.
+    pub killed_as: End,
     events: BTreeMap<(Time, u32), Fact>,
     /// What was started and struck: `5 start web`, `7 TERM web`.
     pub deeds: Vec<String>,
@@ -88,6 +90,7 @@ impl Story {
                 remap_exit: ExitMap::default(),
             },
             tempers: Vec::new(),
+            killed_as: End::Killed(Signal::KILL),
             events: BTreeMap::new(),
             deeds: Vec::new(),
             left: None,
@@ -217,7 +220,7 @@ impl Story {
                                     Target::Tree,
                                     "what is killed is killed with its tree"
                                 );
-                                tell(now, Fact::Ended(run, End::Killed(signal)));
+                                tell(now, Fact::Ended(run, self.killed_as));
                             }
                             (_, Some((after, code))) => {
                                 let end = now.after(Duration::from_secs(after));
@@ -230,7 +233,7 @@ impl Story {
                         for (run, program) in living.clone() {
                             self.deed(now, &format!("all {}", &signal.to_string()[3..]), program);
                             if signal == Signal::KILL {
-                                tell(now, Fact::Ended(run, End::Killed(signal)));
+                                tell(now, Fact::Ended(run, self.killed_as));
                             }
                         }
                     }

@@ -278,6 +278,7 @@ fn write_ending(out: &mut Writer, ending: Ending) {
     match ending {
         Ending::Exited(code) => out.u8(0).u8(code.0),
         Ending::Killed(signal) => out.u8(1).u8(signal.number() as u8),
+        Ending::OutOfMemory => out.u8(2).u8(0),
     };
 }
 
@@ -285,6 +286,7 @@ fn read_ending(bytes: &mut Reader) -> Option<Ending> {
     match (bytes.u8()?, bytes.u8()?) {
         (0, code) => Some(Ending::Exited(ExitCode(code))),
         (1, signal) => Signal::new(signal.into()).map(Ending::Killed),
+        (2, 0) => Some(Ending::OutOfMemory),
         _ => None,
     }
 }

@@ -34,6 +34,7 @@ fn records() -> Vec<Record> {
     for what in [
         Milestone::Started,
         Milestone::Ended(Ending::Killed(Signal::KILL)),
+        Milestone::Ended(Ending::OutOfMemory),
         Milestone::Ready,
         Milestone::Unready,
         Milestone::Initialized,

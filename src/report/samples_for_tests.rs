@@ -137,7 +137,7 @@ pub fn frame() -> Frame {
 pub fn ended(code: u8, from: u64, to: u64) -> Termination {
     Termination {
         ending: Ending::Exited(ExitCode(code)),
-        unstartable: false,
+        unstartable: None,
         started_at: at(from),
         finished_at: at(to),
     }
@@ -195,7 +195,14 @@ pub fn serving() -> View {
             phase: Phase::Running,
             deadline_exceeded: false,
             stopping_since: None,
-            conditions: [holds(0), holds(0), holds(5), holds(8), holds(9)],
+            conditions: [
+                holds(0),
+                holds(0),
+                holds(5),
+                holds(8),
+                holds(9),
+                Condition::default(),
+            ],
             containers: vec![
                 over(ended(0, 0, 2)),
                 over(ended(0, 2, 4)),

@@ -8,6 +8,7 @@ use crate::machine::{Ending, Happening, Stage, Unstartable};
 use crate::plan::{ExitCode, Plan, Program, ProgramId, Signal};
 use log::Level;
 use nix::errno::Errno;
+use std::ffi::CStr;
 use std::time::Duration;
 
 /// So much of what a program said fits into a line of the log.
@@ -117,15 +118,20 @@ pub(super) fn ending(ending: Ending) -> String {
 }
 
 pub(super) fn reason(why: Unstartable, program: &Program) -> String {
-    let file = program.file().to_string_lossy();
+    let folder = program.working_dir.as_deref().map(CStr::to_string_lossy);
+    reason_of(why, &program.file().to_string_lossy(), folder.as_deref())
+}
+
+/// The same, where no more is known of the program than its file.
+pub(super) fn reason_of(why: Unstartable, file: &str, folder: Option<&str>) -> String {
     let errno = Errno::from_raw(why.errno);
     let said = errno.desc().to_ascii_lowercase();
     match (why.stage, errno) {
         (Stage::Fork, _) => no_process(errno),
-        (Stage::WorkingDir, _) => {
-            let folder = program.working_dir.as_deref().unwrap_or_default();
-            format!("its working directory {}: {said}", folder.to_string_lossy())
-        }
+        (Stage::WorkingDir, _) => match folder {
+            Some(folder) => format!("its working directory {folder}: {said}"),
+            None => format!("its working directory: {said}"),
+        },
         (Stage::Identity, _) => {
             format!("its user, groups or capabilities: {said} (securityContext)")
         }

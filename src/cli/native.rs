@@ -12,8 +12,8 @@ use super::{
     misspelt, outputs, pod_form, probe, probe_flag, values,
 };
 use crate::plan::{
-    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
-    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
+    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Placement, Plan, Pod,
+    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -263,44 +263,27 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let serving = serving(said, false);
     // What asks, is told or is restarted later needs the working directory and the descriptors long after the start.
     let let_go = pre_stop.is_none() && is_bare && serving.control.is_none();
+    let pod = Pod {
+        stop_on,
+        drain,
+        remap_exit,
+        ..Pod::bare(containers, grace)
+    };
     Plan {
-        conduct: Conduct::Pod(Pod {
-            name: None,
-            containers,
-            stop_on,
-            grace,
-            drain,
-            active_deadline: None,
-            readiness_gates: Vec::new(),
-            exit_code_from: None,
-            remap_exit,
-        }),
+        checks,
+        outputs,
         health,
         serving,
-        subreaper: true,
-        parent_death_signal: None,
-        outputs,
         let_go,
-        programs,
-        checks,
+        ..Plan::bare(programs, Conduct::Pod(pod))
     }
 }
 
 /// One run of a program, as flags alone can say it. What its process leaves behind lives on beside the command.
 fn container(name: String, role: Role, program: ProgramId) -> Container {
     Container {
-        name,
-        role,
-        program,
-        restart: restart(Retries::AtMost(0)),
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
         kills_its_tree: false,
-        termination_message: None,
+        ..Container::bare(name, role, program, RestartPolicy::Never)
     }
 }
 
@@ -319,16 +302,11 @@ fn restart(retries: Retries) -> Restart {
 
 fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environment) -> Program {
     Program {
-        name,
-        argv,
         placement: Placement::Group,
         foreground: true,
-        mask: Mask::Empty,
         stdin,
         environment: environment.clone(),
-        working_dir: None,
-        identity: Identity::default(),
-        kept_output: false,
+        ..Program::bare(name, argv)
     }
 }
 

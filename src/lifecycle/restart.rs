@@ -88,24 +88,9 @@ mod tests {
             values: values.to_vec(),
             action: RuleAction::Restart,
         };
-        Container {
-            name: "web".to_owned(),
-            role,
-            program: ProgramId(0),
-            restart: Restart {
-                policy,
-                rules: rules.iter().map(rule).collect(),
-                at_most: None,
-            },
-            startup_probe: None,
-            liveness_probe: None,
-            readiness_probe: None,
-            post_start: None,
-            pre_stop: None,
-            stop_signal: None,
-            kills_its_tree: true,
-            termination_message: None,
-        }
+        let mut container = Container::bare("web", role, ProgramId(0), policy);
+        container.restart.rules = rules.iter().map(rule).collect();
+        container
     }
 
     fn exited(code: u8) -> Termination {

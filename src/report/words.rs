@@ -168,9 +168,9 @@ fn no_process(errno: Errno) -> String {
 pub(super) fn span(span: Duration) -> String {
     let ms = span.as_millis() as u64;
     let step = match ms {
-        ..1_000 => 1,
-        ..10_000 => 10,
-        ..100_000 => 100,
+        0..1_000 => 1,
+        1_000..10_000 => 10,
+        10_000..100_000 => 100,
         _ => 1_000,
     };
     let rounded = ms.saturating_add(step / 2) / step * step;
@@ -180,42 +180,12 @@ pub(super) fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Outputs, Passthrough, Placement, Program,
-        Serving, Stdin, Target,
-    };
+    use crate::plan::{Conduct, Passthrough, Program};
 
     fn plan(file: &str) -> Plan {
-        Plan {
-            programs: vec![Program {
-                name: "web".to_owned(),
-                argv: vec![std::ffi::CString::new(file).unwrap()],
-                placement: Placement::Group,
-                foreground: true,
-                mask: Mask::Empty,
-                stdin: Stdin::Inherited,
-                environment: Environment::inherited(),
-                working_dir: None,
-                identity: Identity::default(),
-                kept_output: false,
-            }],
-            checks: Vec::new(),
-            outputs: Outputs::default(),
-            conduct: Conduct::Passthrough(Passthrough {
-                main: Some(ProgramId(0)),
-                target: Target::Process,
-                rewrites: Vec::new(),
-                suspend_self: false,
-                farewell: false,
-                warn_on_reap: false,
-                remap_exit: ExitMap::default(),
-            }),
-            health: None,
-            serving: Serving::default(),
-            subreaper: true,
-            parent_death_signal: None,
-            let_go: true,
-        }
+        let argv = vec![std::ffi::CString::new(file).unwrap()];
+        let conduct = Conduct::Passthrough(Passthrough::bare(Some(ProgramId(0))));
+        Plan::bare(vec![Program::bare("web", argv)], conduct)
     }
 
     fn cannot_start(file: &str, stage: Stage, errno: Errno) -> String {

@@ -1,8 +1,10 @@
 //! Whether whoever died of SIGKILL was a victim of the out-of-memory killer: the one that the kernel itself sends.
 //!
 //! The kernel does not say so to a parent. It counts its victims in each cgroup, before it kills; so if the count of our own has
-//! risen since we last looked, and somebody has died of SIGKILL, that is taken for the reason. Only then is it looked
-//! at, and where it cannot be read nothing is known, as before.
+//! risen since we last looked, and somebody has died of SIGKILL, that is taken for the reason. It is looked at only then,
+//! and once at the beginning of a life that somebody may look at; where it cannot be read nothing is known.
+//!
+//! What surprised us: that one look costs 0.15 ms, a fifth of a start. So it comes after the command's.
 //!
 //! What this cannot tell: which of several it was. A victim that was nobody's child of ours is not noticed, so whoever is
 //! killed next by hand is taken for one; containerd, which takes any victim in a container for its end, errs on the

@@ -18,7 +18,7 @@
 //! container. The price is that its death is not signalled; the end of the line tells it.
 
 mod ask;
-mod cgroup;
+pub(crate) mod cgroup;
 pub mod client;
 mod connection;
 pub mod control;

@@ -362,7 +362,7 @@ impl<'a> Core<'a> {
     fn let_go(&mut self) {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
-        let mut own: Vec<i32> = self.inbox.descriptors();
+        let mut own: Vec<i32> = self.inbox.bell().into_iter().collect();
         self.runs.watch(&mut own);
         own.extend(
             self.helper

@@ -6,9 +6,10 @@
 //! call is ever interrupted.
 //!
 //! They are let in by one of two doors, and come out as the same [`Record`]:
-//! - where there are descriptors to watch, in `ppoll`: signal-hook's handler writes a record of 16 bytes into a pipe;
-//! - where there are none, by `sigtimedwait`, which takes it out of the queue: no frame, no handler, no pipe, and a
-//!   forwarded signal that is a fifth faster, as fast as tini's.
+//! - where there are descriptors to watch, in `ppoll`: signal-hook's handler leaves it in a slot. One slot is enough, for
+//!   while a handler runs and ever after all signals are blocked again;
+//! - where there are none, by `sigtimedwait`, which takes it out of the queue: no frame, no handler, and a forwarded
+//!   signal that is as fast as tini's.
 //!
 //! The handlers are installed when they are first needed, which is never where there is but one program and no helper,
 //! and otherwise when the first program is running: `wait` puts them off. It starts sooner for that (signal-hook copies its
@@ -22,28 +23,50 @@ use super::musl;
 use crate::machine::{Fact, Sender};
 use crate::plan::{Mask, Signal};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::time::TimeSpec;
 use std::cell::OnceCell;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use std::{mem, ptr};
-
-/// More than a turn ever lets in, which is one.
-const RECORDS: usize = 8;
 
 /// As many as there are different ones. Whoever sends more before the first turn has them heard in the second.
 const MOST_WAITING: usize = 64;
 
-/// A signal that was let in: number, sender's pid, siginfo code, spare.
-pub type Record = [i32; 4];
+/// A signal that was let in: number, sender's pid, siginfo code.
+pub type Record = [i32; 3];
 
 /// What siginfo says that we want to know. May be called in a handler.
 fn record(info: &libc::siginfo_t) -> Record {
     // SAFETY: for senders without a pid the bytes are there all the same, and make a number that is no pid of ours.
     let pid = unsafe { info.si_pid() };
-    [info.si_signo, pid, info.si_code, 0]
+    [info.si_signo, pid, info.si_code]
+}
+
+/// Where a handler leaves its signal. Number 0: nothing.
+#[derive(Debug, Default)]
+struct Slot([AtomicI32; 3]);
+
+impl Slot {
+    fn put(&self, record: Record) {
+        for (place, value) in self.0.iter().zip(record) {
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn take(&self) -> Option<Record> {
+        let number = self.0[0].swap(0, Ordering::Relaxed);
+        let [_, pid, code] = &self.0;
+        (number != 0).then(|| {
+            [
+                number,
+                pid.load(Ordering::Relaxed),
+                code.load(Ordering::Relaxed),
+            ]
+        })
+    }
 }
 
 /// Whether one of them says so.
@@ -81,8 +104,7 @@ pub fn unblock(before: &SigSet) {
 /// Where signals arrive.
 #[derive(Debug)]
 pub struct Inbox {
-    read: OwnedFd,
-    write: OwnedFd,
+    slot: Arc<Slot>,
     /// Where the C library has a signal that can have no handler: readable while it waits.
     bell: Option<OwnedFd>,
     inherited_mask: SigSet,
@@ -94,12 +116,10 @@ pub struct Inbox {
 impl Inbox {
     /// An inbox without handlers. `inherited_mask` is what [`block_all`] gave back: all signals are blocked.
     pub fn new(inherited_mask: SigSet) -> Result<Inbox, Errno> {
-        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         let own_pid = nix::unistd::getpid().as_raw();
         let inherited_ignored = OnceCell::new();
         let inbox = Inbox {
-            read,
-            write,
+            slot: Arc::default(),
             bell: musl::open_bell()?,
             inherited_mask,
             inherited_ignored,
@@ -118,7 +138,7 @@ impl Inbox {
             let signals = Signal::forwardable().chain([Signal::CHLD]);
             // A signal that cannot be caught stays blocked, and the bell tells of it: see `musl`.
             let ignored = signals
-                .filter(|signal| catch(*signal, self.write.as_raw_fd()) == Ok(libc::SIG_IGN))
+                .filter(|signal| catch(*signal, &self.slot) == Ok(libc::SIG_IGN))
                 .collect();
             give_back_memory();
             ignored
@@ -180,24 +200,14 @@ impl Inbox {
         }
     }
 
-    /// Reads what the handlers wrote, after a `ppoll` that a signal ended.
-    pub fn read(&self, records: &mut Vec<Record>) {
-        let mut buffer: [Record; RECORDS] = [[0; 4]; RECORDS];
-        // SAFETY: the buffer is ours and as long as we say; any bytes are valid records.
-        let read = unsafe {
-            libc::read(
-                self.read.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                size_of_val(&buffer),
-            )
-        };
-        let count = usize::try_from(read).unwrap_or(0) / size_of::<Record>();
-        records.extend_from_slice(&buffer[..count]);
+    /// Takes what a handler left, after a `ppoll` that a signal ended.
+    pub fn take_left(&self, records: &mut Vec<Record>) {
+        records.extend(self.slot.take());
     }
 
     /// Records become facts; SIGCHLD none, as it is but a reason to look.
     pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) {
-        for [number, pid, code, _] in records.drain(..) {
+        for [number, pid, code] in records.drain(..) {
             let Some(signal) = Signal::new(number).filter(|signal| *signal != Signal::CHLD) else {
                 continue;
             };
@@ -212,16 +222,7 @@ impl Inbox {
         }
     }
 
-    /// The descriptors that are its own.
-    pub fn descriptors(&self) -> Vec<i32> {
-        let pipe = [&self.read, &self.write];
-        pipe.into_iter()
-            .chain(&self.bell)
-            .map(AsRawFd::as_raw_fd)
-            .collect()
-    }
-
-    /// What to watch beside what the core watches.
+    /// What to watch beside what the core watches; the one descriptor of its own.
     pub fn bell(&self) -> Option<i32> {
         self.bell.as_ref().map(AsRawFd::as_raw_fd)
     }
@@ -238,18 +239,15 @@ impl Inbox {
 }
 
 /// Installs the handler; says what the disposition was before.
-fn catch(signal: Signal, pipe: i32) -> Result<libc::sighandler_t, Errno> {
-    let write = move |info: &libc::siginfo_t| {
-        let record = record(info);
-        // SAFETY: write(2) may be called in a handler; the pipe is never closed while the handler is installed.
-        unsafe { libc::write(pipe, record.as_ptr().cast(), size_of::<Record>()) };
-    };
+fn catch(signal: Signal, slot: &Arc<Slot>) -> Result<libc::sighandler_t, Errno> {
+    let slot = Arc::clone(slot);
+    let leave = move |info: &libc::siginfo_t| slot.put(record(info));
     let before = sigaction(signal, None)?;
     // Unchecked, because signal-hook refuses SIGSEGV and its like: it fears a fault in this program, handled for ever.
     // Ours is blocked when it runs, so a real fault kills at once, and only a signal that somebody sent comes here.
     //
-    // SAFETY: the action calls nothing but write(2), and nothing but ppoll is ever interrupted by it.
-    unsafe { signal_hook_registry::register_unchecked(signal.number(), write) }
+    // SAFETY: the action calls nothing and only stores numbers; nothing but ppoll is ever interrupted by it.
+    unsafe { signal_hook_registry::register_unchecked(signal.number(), leave) }
         .map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))?;
     let mut action = sigaction(signal, None)?;
     // SAFETY: fills a set that is ours.

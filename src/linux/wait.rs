@@ -49,7 +49,7 @@ pub fn wait(
     };
     match woken {
         Woken::Signal => {
-            inbox.read(records);
+            inbox.take_left(records);
             ready.extend(descriptors);
         }
         Woken::Descriptor => {

@@ -26,6 +26,7 @@ mod order;
 mod prober;
 mod probes;
 mod restart;
+mod seats;
 mod signals;
 mod stopping;
 mod sweep;
@@ -267,7 +268,12 @@ impl Machine for Pod {
             Some(ending) => ending.deadline(),
             None => self.deadline,
         };
-        [ending, self.crew.deadline(), self.attendant.deadline()]
+        let goes_on = self.ending.is_none() && self.anew.is_none();
+        let starts = match goes_on && self.order.is_held_up() {
+            true => self.crew.desk.seats.next_turn(),
+            false => None,
+        };
+        [ending, starts, self.crew.deadline(), self.attendant.deadline()]
             .into_iter()
             .flatten()
             .min()

@@ -9,6 +9,7 @@
 mod book;
 mod deeds;
 mod probe;
+mod seats;
 mod settle;
 mod status;
 mod stop;
@@ -22,6 +23,7 @@ use monopod::plan::{
 };
 use monopod::time::Time;
 use probe::Worker;
+use seats::Seats;
 use std::collections::HashMap;
 use std::time::Duration;
 use stop::Stop;
@@ -50,6 +52,7 @@ pub struct PodLaws {
     gates: Vec<Option<bool>>,
     stop: Option<Stop>,
     ending: Ending,
+    seats: Seats,
     seen: status::Seen,
     /// A new start of everything is under way, since then.
     anew: Option<Time>,
@@ -84,6 +87,7 @@ impl PodLaws {
             gates: vec![None; pod.readiness_gates.len()],
             stop: None,
             ending: Ending::default(),
+            seats: Seats::default(),
             seen: status::Seen::default(),
             anew: None,
             ever_anew: false,
@@ -128,6 +132,8 @@ impl PodLaws {
         let heard = self.hear(turn);
         self.lapse(turn.now);
         self.judge(turn.now);
+        let used = turn.starts().map(|(_, program)| self.programs[&program]);
+        self.seats.check(turn, used)?;
         self.check_starts(turn, was_killing)?;
         self.check_strikes(turn, &heard)?;
         self.check_attempts(turn)?;

@@ -16,7 +16,7 @@ mod stop;
 
 use crate::laws::{Ending, Turn, Verdict, law};
 use crate::laws_helper::Helper;
-use book::{Book, HookState, Instance, Kill, Next, Work};
+use book::{Book, By, HookState, Instance, Kill, Next, Work};
 use monopod::machine::{Command, Ending as End, Fact, Outcome, RunId, Sender};
 use monopod::plan::{
     CheckId, ExitCode, Handler, Hook, HookKind, Plan, Pod, ProbeKind, ProgramId, Role, Signal,
@@ -229,7 +229,7 @@ impl PodLaws {
                 let kill = Kill {
                     at: turn.now,
                     grace: grace.unwrap_or(self.pod.grace),
-                    by_probe: true,
+                    by: By::Probe,
                 };
                 let Some(instance) = self.books[place].live_mut().filter(|_| !over) else {
                     continue;
@@ -293,8 +293,8 @@ impl PodLaws {
         // Who ends in the very turn in which a new start of everything is asked for was not killed for it yet.
         let killed = self.books[place]
             .live()
-            .is_some_and(|instance| instance.kill.is_some());
-        let stopping = stopping || (self.anew.is_some() && killed);
+            .is_some_and(|i| i.kill.is_some_and(|kill| kill.by == By::Rule));
+        let stopping = stopping || killed;
         // An instance that never ran has the runtime's code (S157).
         let code = if never_ran {
             ExitCode(128)
@@ -316,7 +316,7 @@ impl PodLaws {
                 let kill = Kill {
                     at: now,
                     grace: self.pod.grace,
-                    by_probe: false,
+                    by: By::Other,
                 };
                 let book = &mut self.books[id.0];
                 let over = book
@@ -337,7 +337,7 @@ impl PodLaws {
                 if let Some(instance) = book.live_mut() {
                     // Of two reasons for one stop, the end that comes earlier may hold.
                     if instance.kill.is_some() {
-                        instance.joined = Some(kill.by().max(now.after(book::FLOOR)));
+                        instance.joined = Some(kill);
                     }
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
@@ -407,7 +407,7 @@ impl PodLaws {
             let kill = Kill {
                 at: now,
                 grace: self.pod.grace,
-                by_probe: false,
+                by: By::Other,
             };
             if let Some(instance) = book.live_mut()
                 && instance.post == HookState::Over(false)
@@ -484,7 +484,7 @@ impl PodLaws {
         let kill = Kill {
             at: since,
             grace: Duration::ZERO,
-            by_probe: false,
+            by: By::Rule,
         };
         let mut left = false;
         for book in &mut self.books {

@@ -273,10 +273,15 @@ impl Machine for Pod {
             true => self.crew.desk.seats.next_turn(),
             false => None,
         };
-        [ending, starts, self.crew.deadline(), self.attendant.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            ending,
+            starts,
+            self.crew.deadline(),
+            self.attendant.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn status(&self) -> PodStatus {

@@ -44,10 +44,7 @@ impl Seats {
             let after = self.last_called.map_or(Bound::Unbounded, Bound::Excluded);
             let round = held_up.range((after, Bound::Unbounded)).chain(held_up);
             // Once round, and so nobody twice.
-            let called: Vec<ContainerId> = round
-                .take(held_up.len().min(CALLS))
-                .copied()
-                .collect();
+            let called: Vec<ContainerId> = round.take(held_up.len().min(CALLS)).copied().collect();
             self.last_called = called.last().copied();
             self.for_containers = CONTAINERS;
             self.for_calls = CALLS - called.len();

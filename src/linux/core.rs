@@ -15,6 +15,7 @@ use super::leaving::Leaving;
 use super::limits::Limits;
 use super::mark::Marks;
 use super::owners::Owners;
+use super::postponed::Postponed;
 use super::reception::Reception;
 use super::reopen::Reopening;
 use super::runs::{Exec, Runs};
@@ -39,6 +40,7 @@ pub struct Core<'a> {
     pub(super) plan: &'a Plan,
     pub(super) inbox: &'a Inbox,
     pub(super) runs: Runs,
+    pub(super) postponed: Postponed,
     pub(super) helper: Option<Helper>,
     pub(super) guests: Guests,
     pub(super) own_pid: i32,
@@ -101,6 +103,7 @@ impl<'a> Core<'a> {
             plan,
             inbox,
             runs: Runs::default(),
+            postponed: Postponed::default(),
             helper: None,
             guests: Guests::find(own_pid),
             own_pid,
@@ -226,6 +229,8 @@ impl<'a> Core<'a> {
         if child_has_ended || self.more_ended || self.runs.is_empty() {
             self.more_ended = self.collect(&mut facts);
         }
+        // After the ends: those whose exec was never heard of hold no pipe any more.
+        self.start_postponed(&mut facts);
         if child_has_ended && let Some(helper) = &self.helper {
             net::keep_going(helper.pid);
         }

@@ -109,6 +109,12 @@ impl Runs {
         });
     }
 
+    /// Whether one has not come to its exec.
+    pub fn has_pending(&self) -> bool {
+        let mut entries = self.watched.iter().filter_map(|run| self.live.get(run));
+        entries.any(|entry| matches!(entry.exec, Exec::Pending(_)))
+    }
+
     /// Whether none is live.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty()

@@ -318,7 +318,10 @@ fn who_ends_in_the_turn_of_a_new_start_of_everything_ends_for_its_own_reason() {
         .main("a", [exits(s(10), 88), runs()])
         .own_policy(Never)
         .rule(true, &[88], RestartAllContainers)
-        .main("b", [runs().on(signal("TERM"), s(5), 0), crashes(1), runs()])
+        .main(
+            "b",
+            [runs().on(signal("TERM"), s(5), 0), crashes(1), runs()],
+        )
         .liveness(goes("FS").failures(1).delay(5).period(5))
         .lives(60);
     told.starts("a", "0 10").starts("b", "0 10 21");
@@ -334,7 +337,8 @@ fn of_two_reasons_for_one_stop_the_earlier_end_holds_for_the_hook_too() {
         .at(10)
         .restart("web")
         .lives(40);
-    told.struck("web", "SIGTERM@22 SIGKILL@24").starts("web", "0 24");
+    told.struck("web", "SIGTERM@22 SIGKILL@24")
+        .starts("web", "0 24");
 }
 
 #[test]

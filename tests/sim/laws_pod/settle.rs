@@ -35,10 +35,14 @@ impl PodLaws {
         }
         for place in 0..self.books.len() {
             let (_, must) = self.start_due(place, turn.now);
-            law(!must || self.seats.refuses(), "containers start in order and in time", || {
-                let next = self.books[place].next;
-                format!("container {place} is due: {next:?}\n{turn:?}")
-            })?;
+            law(
+                !must || self.seats.refuses(),
+                "containers start in order and in time",
+                || {
+                    let next = self.books[place].next;
+                    format!("container {place} is due: {next:?}\n{turn:?}")
+                },
+            )?;
         }
         self.check_hooks(turn, &at_work)
     }
@@ -273,11 +277,9 @@ impl PodLaws {
             "no attempt before its time",
             || format!("the next beat is {beat:?}"),
         )?;
-        law(
-            !is_left_out || held_up,
-            "no attempt is left out",
-            || format!("the beat was {beat:?}"),
-        )?;
+        law(!is_left_out || held_up, "no attempt is left out", || {
+            format!("the beat was {beat:?}")
+        })?;
         match begun.first() {
             Some(work) => {
                 worker.attempt = Some(Attempt {

@@ -74,7 +74,9 @@ impl PodLaws {
         if let Some(kill) = instance.kill.filter(|kill| !kill.grace.is_zero()) {
             // A hook that had to wait until its grace was over is passed over.
             let at = Some(kill.at).filter(|_| now < kill.over_at());
-            let joined_is_over = instance.joined.is_some_and(|joined| joined.over_at() <= now);
+            let joined_is_over = instance
+                .joined
+                .is_some_and(|joined| joined.over_at() <= now);
             return (at, at.filter(|_| !joined_is_over));
         }
         let pods = self.stop.as_ref().filter(|stop| now < stop.by);

@@ -23,7 +23,7 @@ use super::said::Said;
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
-use super::{last_words, reap, wait};
+use super::{kept, last_words, reap, wait};
 use crate::descriptors;
 use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
@@ -71,6 +71,8 @@ pub struct Core<'a> {
     dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     dying_rest: Duration,
+    /// When the pipes are emptied next that nobody needs to read, while there are such.
+    drain_at: Time,
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -126,6 +128,7 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
+            drain_at: Time::START,
         }
     }
 
@@ -200,13 +203,14 @@ impl<'a> Core<'a> {
             false => machine.deadline(),
         };
         let relays = self.relay.as_ref().and_then(Relay::deadline);
-        let deadlines = [machines, relays].into_iter().flatten();
+        let drain = self.runs.is_flooded().then_some(self.drain_at);
+        let deadlines = [machines, relays, drain].into_iter().flatten();
         let deadlines = deadlines.map(|deadline| deadline.since(now));
         deadlines.chain(dying).min()
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
-        let mut watched: Vec<i32> = self.runs.descriptors().collect();
+        let mut watched: Vec<i32> = self.runs.watched().collect();
         watched.extend(
             self.helper
                 .as_ref()
@@ -224,6 +228,7 @@ impl<'a> Core<'a> {
         // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
         // turn of a SIGTERM.
         self.hear_execs(&mut facts);
+        self.drain_floods();
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
@@ -313,6 +318,16 @@ impl<'a> Core<'a> {
         });
         if last_has_started && self.plan.let_go && !self.owners.start_again {
             self.let_go();
+        }
+    }
+
+    fn drain_floods(&mut self) {
+        if self.runs.is_flooded() {
+            let now = self.clock.now();
+            if self.drain_at <= now {
+                self.runs.drain();
+                self.drain_at = now.after(kept::DRAIN_PERIOD);
+            }
         }
     }
 

@@ -93,7 +93,7 @@ fn private_kb(pid: i32) -> Result<u64, Failed> {
 }
 
 /// Time on a processor so far.
-fn worked_ms(pid: i32) -> Result<u64, Failed> {
+pub fn worked_ms(pid: i32) -> Result<u64, Failed> {
     let told = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
     let nanoseconds = told.split_whitespace().next().ok_or("no schedstat")?;
     Ok(nanoseconds.parse::<u64>()? / 1_000_000)

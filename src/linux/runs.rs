@@ -78,7 +78,8 @@ pub struct Runs {
     watched: BTreeSet<RunId>,
     /// The live runs that say more than is kept. What they say is not watched, but read by the clock.
     flooding: BTreeSet<RunId>,
-    ended: BTreeMap<RunId, Ended>,
+    /// No more than a turn collects.
+    ended: Vec<(RunId, Ended)>,
 }
 
 impl Runs {
@@ -94,10 +95,12 @@ impl Runs {
         self.live.values()
     }
 
-    /// Every descriptor to watch.
-    pub fn watched(&self) -> impl Iterator<Item = i32> {
-        let entries = self.watched.iter().filter_map(|run| self.live.get(run));
-        entries.flat_map(Entry::watched)
+    /// Adds every descriptor to watch.
+    pub fn watch(&self, watched: &mut Vec<i32>) {
+        if !self.watched.is_empty() {
+            let entries = self.watched.iter().filter_map(|run| self.live.get(run));
+            watched.extend(entries.flat_map(Entry::watched));
+        }
     }
 
     /// Every descriptor that is open.
@@ -161,7 +164,7 @@ impl Runs {
             pid,
             kept: entry.kept,
         };
-        self.ended.insert(run, ended);
+        self.ended.push((run, ended));
         Some((run, entry.exec))
     }
 
@@ -172,7 +175,8 @@ impl Runs {
 
     /// A run that ended in this turn.
     pub fn find_ended(&mut self, run: RunId) -> Option<&mut Ended> {
-        self.ended.get_mut(&run)
+        let its = |(ended, _): &&mut (RunId, Ended)| *ended == run;
+        self.ended.iter_mut().find(its).map(|(_, ended)| ended)
     }
 
     /// The runs that ended in this turn.

@@ -11,8 +11,9 @@ use std::time::Duration;
 const SOUND: Duration = Duration::from_millis(100);
 /// The first rest of a helper that died young. Short: a probe gives up after a second.
 const FIRST_REST: Duration = Duration::from_millis(5);
-/// The longest rest: a fork a second costs a machine in trouble nothing, and no probe waits longer than for its period.
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// The longest rest: four forks a second cost a machine in trouble next to nothing, and a probe that comes meanwhile, which
+/// the kernel lets in, is answered long before the second is over after which it gives up.
+const LONGEST_REST: Duration = Duration::from_millis(250);
 
 /// The state of the helper.
 #[derive(Clone, Debug)]

@@ -215,9 +215,14 @@ impl Container {
         };
     }
 
-    /// Starts it, if it waits for that.
+    /// Whether it waits for nothing but its start.
+    pub fn is_due(&self) -> bool {
+        matches!(self.state, State::Waiting)
+    }
+
+    /// Starts it, if it waits for that and this turn has a seat for it.
     pub fn start(&mut self, now: Time, post: &mut Post) {
-        if matches!(self.state, State::Waiting) {
+        if self.is_due() && post.desk.seats.take() {
             let run = post.desk.start(post.id, post.plan.program);
             self.instances = self.instances.saturating_add(1);
             self.lets_pass |= post.plan.role == Role::Main && post.plan.post_start.is_none();
@@ -324,6 +329,14 @@ impl Container {
     pub fn waits_for_helper(&mut self) -> bool {
         match &mut self.state {
             State::Live(instance) => instance.waits_for_helper(),
+            _ => false,
+        }
+    }
+
+    /// Whether a hook or a probe of it is due and found no seat.
+    pub fn is_held_up(&mut self) -> bool {
+        match &mut self.state {
+            State::Live(instance) => instance.is_held_up(&self.leftovers),
             _ => false,
         }
     }

@@ -21,6 +21,8 @@ pub struct Crew {
     touched: BTreeSet<ContainerId>,
     alarms: BTreeSet<(Time, ContainerId)>,
     waiting_for_helper: BTreeSet<ContainerId>,
+    /// Those of whose hooks or probes one is due and found no seat.
+    held_up: BTreeSet<ContainerId>,
     /// Where orders are given.
     pub desk: Desk,
 }
@@ -63,6 +65,7 @@ impl Crew {
             touched: BTreeSet::new(),
             alarms: BTreeSet::new(),
             waiting_for_helper: BTreeSet::new(),
+            held_up: BTreeSet::new(),
             desk: Desk::default(),
         }
     }
@@ -172,8 +175,10 @@ impl Crew {
         self.touched.append(&mut self.waiting_for_helper);
     }
 
-    /// Those whose deadlines are due.
+    /// Those whose deadlines are due, and those for whom a seat is kept in this turn.
     pub fn lapse(&mut self, now: Time) {
+        let called = self.desk.seats.begin_turn(now, &self.held_up);
+        self.touched.extend(called);
         let due: Vec<ContainerId> = self
             .alarms
             .iter()
@@ -238,6 +243,10 @@ impl Crew {
             if container.waits_for_helper() {
                 self.waiting_for_helper.insert(id);
             }
+            match container.is_held_up() {
+                true => self.held_up.insert(id),
+                false => self.held_up.remove(&id),
+            };
             let alarm = container.deadline();
             if alarm != seen.alarm {
                 if let Some(old) = seen.alarm {
@@ -251,6 +260,11 @@ impl Crew {
 
     /// When somebody wants to be woken first.
     pub fn deadline(&self) -> Option<Time> {
-        self.alarms.first().map(|(at, _)| *at)
+        let alarm = self.alarms.first().map(|(at, _)| *at);
+        let held_up = match self.held_up.is_empty() {
+            true => None,
+            false => self.desk.seats.next_turn(),
+        };
+        alarm.into_iter().chain(held_up).min()
     }
 }

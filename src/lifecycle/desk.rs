@@ -3,6 +3,7 @@
 //! A pod may have a thousand containers, so a fact finds its container by the book and not by asking around. An order
 //! that nobody waits for any more stays in the book until its end was heard: then that falls on the floor.
 
+use super::seats::Seats;
 use crate::machine::{Action, AskId, Happening, RunId, RunIds};
 use crate::plan::{CheckId, ContainerId, ProgramId, Signal, Target};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct Desk {
     run_owners: BTreeMap<RunId, ContainerId>,
     ask_owners: BTreeMap<AskId, ContainerId>,
     helper_is_up: bool,
+    /// How many starts may be ordered in this turn.
+    pub seats: Seats,
 }
 
 impl Desk {

@@ -129,8 +129,10 @@ impl Call {
                 // The call before it, of an instance that is gone, was killed and is about to end.
                 Hook::Exec(program) if leftovers.has(program) => {}
                 Hook::Exec(program) => {
-                    let run = desk.start(id, program);
-                    self.state = State::Running { run, program };
+                    if desk.seats.take_for_call(id) {
+                        let run = desk.start(id, program);
+                        self.state = State::Running { run, program };
+                    }
                 }
                 Hook::Ask(check) => self.state = State::AskDue { check, deaths: 0 },
                 Hook::Sleep(span) if span.is_zero() => self.state = State::Over { succeeded: true },
@@ -167,6 +169,11 @@ impl Call {
             State::Sleeping { until } => Some(until),
             _ => None,
         }
+    }
+
+    /// Whether it is due and found no seat.
+    pub fn is_held_up(&self, leftovers: &Leftovers) -> bool {
+        matches!(self.state, State::Due(Hook::Exec(program)) if !leftovers.has(program))
     }
 
     /// Whether it waits for a helper.

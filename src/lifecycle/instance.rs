@@ -347,6 +347,12 @@ impl Instance {
         self.hook().is_some_and(|call| call.waits_for_helper())
     }
 
+    /// Whether its hook or a probe is due and found no seat.
+    pub fn is_held_up(&mut self, leftovers: &Leftovers) -> bool {
+        self.hook().is_some_and(|call| call.is_held_up(leftovers))
+            || self.probes().is_some_and(Probes::is_held_up)
+    }
+
     /// When to look again.
     pub fn deadline(&self) -> Option<Time> {
         let stage = match &self.stage {

@@ -26,6 +26,7 @@ mod order;
 mod prober;
 mod probes;
 mod restart;
+mod seats;
 mod signals;
 mod stopping;
 mod sweep;
@@ -288,8 +289,13 @@ impl Machine for Pod {
             Some(ending) => ending.deadline(),
             None => self.deadline,
         };
+        let goes_on = self.ending.is_none() && self.anew.is_none();
+        let starts = match goes_on && self.order.is_held_up() {
+            true => self.crew.desk.seats.next_turn(),
+            false => None,
+        };
         let others = Time::first(self.crew.deadline(), self.attendant.deadline());
-        Time::first(ending, others)
+        Time::first(Time::first(ending, starts), others)
     }
 
     fn status(&self) -> PodStatus {

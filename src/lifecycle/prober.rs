@@ -163,12 +163,18 @@ impl Prober {
         // What fails on the spot is tried again on the spot, and the tick that was missed meanwhile comes right after it.
         loop {
             if matches!(self.state, State::Idle) && self.tick <= now {
-                self.tick = tick_after(to.probe, self.tick, now);
                 self.state = State::Due { attempt: 1 };
             }
             let State::Due { attempt } = self.state else {
                 break;
             };
+            let needs_seat = matches!(to.probe.handler, Handler::Exec(_));
+            if needs_seat && !to.desk.seats.take_for_call(to.id) {
+                break;
+            }
+            if attempt == 1 {
+                self.tick = tick_after(to.probe, self.tick, now);
+            }
             match to.probe.handler {
                 Handler::Exec(program) => {
                     self.state = State::Running {
@@ -247,6 +253,11 @@ impl Prober {
         ) {
             self.state = State::Shut;
         }
+    }
+
+    /// Whether it is due and found no seat.
+    pub fn is_held_up(&self) -> bool {
+        matches!(self.state, State::Due { .. })
     }
 
     /// When to look again.

@@ -131,14 +131,19 @@ impl Probes {
         }
     }
 
+    /// Whether one of them is due and found no seat.
+    pub fn is_held_up(&self) -> bool {
+        self.all().any(Prober::is_held_up)
+    }
+
     /// When to look again.
     pub fn deadline(&self) -> Option<Time> {
+        self.all().filter_map(Prober::deadline).min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Prober> {
         let probers = [&self.startup, &self.liveness, &self.readiness];
-        probers
-            .into_iter()
-            .flatten()
-            .filter_map(Prober::deadline)
-            .min()
+        probers.into_iter().flatten()
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut Prober)) {

@@ -15,6 +15,7 @@ use super::leaving::Leaving;
 use super::limits::Limits;
 use super::mark::Marks;
 use super::owners::Owners;
+use super::postponed::Postponed;
 use super::reception::Reception;
 use super::reopen::Reopening;
 use super::runs::{Exec, Runs};
@@ -23,7 +24,7 @@ use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
 use super::victims::Victims;
-use super::{last_words, reap, signals, wait};
+use super::{kept, last_words, reap, signals, wait};
 use crate::descriptors;
 use crate::machine::{Action, Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
@@ -40,6 +41,7 @@ pub struct Core<'a> {
     pub(super) plan: &'a Plan,
     pub(super) inbox: &'a Inbox,
     pub(super) runs: Runs,
+    pub(super) postponed: Postponed,
     pub(super) helper: Option<Helper>,
     pub(super) guests: Guests,
     pub(super) own_pid: i32,
@@ -73,6 +75,8 @@ pub struct Core<'a> {
     dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     dying_rest: Duration,
+    /// When the pipes are emptied next that nobody needs to read, while there are such.
+    drain_at: Time,
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -113,6 +117,7 @@ impl<'a> Core<'a> {
             plan,
             inbox,
             runs: Runs::default(),
+            postponed: Postponed::default(),
             helper: None,
             guests: Guests::find(own_pid),
             own_pid,
@@ -137,6 +142,7 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
+            drain_at: Time::START,
         }
     }
 
@@ -235,7 +241,8 @@ impl<'a> Core<'a> {
             false => machine.deadline(),
         };
         let relays = self.relay.as_ref().and_then(Relay::deadline);
-        let deadline = Time::first(machines, relays);
+        let drain = self.runs.is_flooded().then_some(self.drain_at);
+        let deadline = Time::first(machines, Time::first(relays, drain));
         let mut timeout = deadline.map(|at| at.since(self.clock.now()));
         if !self.dying.is_empty() {
             let rest = self.dying_rest;
@@ -265,11 +272,14 @@ impl<'a> Core<'a> {
         // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
         // turn of a SIGTERM.
         self.hear_execs(facts);
+        self.drain_floods();
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
             self.more_ended = self.collect(facts);
         }
+        // After the ends: those whose exec was never heard of hold no pipe any more.
+        self.start_postponed(facts);
         if child_has_ended && let Some(helper) = &self.helper {
             net::keep_going(helper.pid);
         }
@@ -358,12 +368,22 @@ impl<'a> Core<'a> {
         }
     }
 
+    fn drain_floods(&mut self) {
+        if self.runs.is_flooded() {
+            let now = self.clock.now();
+            if self.drain_at <= now {
+                self.runs.drain();
+                self.drain_at = now.after(kept::DRAIN_PERIOD);
+            }
+        }
+    }
+
     /// Pins no mount and keeps nobody's socket open: what was inherited is the children's now.
     fn let_go(&mut self) {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
         let mut own: Vec<i32> = self.inbox.bell().into_iter().collect();
-        self.runs.watch(&mut own);
+        own.extend(self.runs.descriptors());
         own.extend(
             self.helper
                 .as_ref()

@@ -4,6 +4,9 @@
 //! that is read and forgotten, so that the program never waits for us, and when its own process has ended, what is there
 //! is read and the pipes are closed, so that we never wait for what it left behind.
 //!
+//! Who says more than is kept is read by the clock and not when there is something, which would be always: a program that
+//! prints without end cost a quarter of a CPU.
+//!
 //! What surprised us: the second is why a program in the background of a hook that goes on writing to what it inherited
 //! is met by SIGPIPE. So it is in a real pod.
 
@@ -11,12 +14,19 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// The kubelet keeps as much of the answer of an exec probe (maxRespBodyLength).
 const KEPT_BYTES: usize = 10 << 10;
 
-/// Read of one pipe in one turn at most, so that a program that writes without end leaves the core its other work.
-const BYTES_PER_TURN: usize = 16 << 10;
+/// Read of one pipe at a time.
+const BITE: usize = 16 << 10;
+
+/// What a pipe may hold that is read by the clock: with [`DRAIN_PERIOD`] 25 MB a second, so that hardly a program is held up.
+const FLOOD: usize = 256 << 10;
+
+/// How often those pipes are emptied that nobody needs to read.
+pub const DRAIN_PERIOD: Duration = Duration::from_millis(10);
 
 /// The reading ends for one run.
 #[derive(Debug)]
@@ -28,6 +38,8 @@ pub struct Kept {
 struct Stream {
     pipe: Option<OwnedFd>,
     kept: Vec<u8>,
+    /// More was said than is kept.
+    floods: bool,
 }
 
 /// The writing ends: what is to be its standard output and standard error.
@@ -44,6 +56,7 @@ pub fn pipes() -> Result<(Kept, Writers), Errno> {
     let streams = [out, err].map(|pipe| Stream {
         pipe: Some(pipe),
         kept: Vec::new(),
+        floods: false,
     });
     let ends = [out_writer, err_writer];
     Ok((Kept { streams }, Writers { ends }))
@@ -57,18 +70,33 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 impl Kept {
-    /// What is to be watched.
+    /// What is open.
     pub fn descriptors(&self) -> impl Iterator<Item = i32> {
-        let pipes = self
-            .streams
-            .iter()
-            .filter_map(|stream| stream.pipe.as_ref());
-        pipes.map(|pipe| pipe.as_raw_fd())
+        self.streams.iter().filter_map(Stream::descriptor)
+    }
+
+    /// What is to be watched.
+    pub fn watched(&self) -> impl Iterator<Item = i32> {
+        let calm = self.streams.iter().filter(|stream| !stream.floods);
+        calm.filter_map(Stream::descriptor)
+    }
+
+    /// Whether it is to be drained by the clock.
+    pub fn floods(&self) -> bool {
+        let mut open = self.streams.iter().filter(|stream| stream.pipe.is_some());
+        open.any(|stream| stream.floods)
     }
 
     /// Reads some of what is there.
     pub fn read(&mut self) {
-        self.streams.iter_mut().for_each(Stream::read);
+        let calm = self.streams.iter_mut().filter(|stream| !stream.floods);
+        calm.for_each(Stream::read);
+    }
+
+    /// Reads what is there of that which is not watched.
+    pub fn drain(&mut self) {
+        let flooding = self.streams.iter_mut().filter(|stream| stream.floods);
+        flooding.for_each(Stream::drain);
     }
 
     /// The program has ended: all that is there and is kept. The pipes are closed with it.
@@ -81,8 +109,12 @@ impl Kept {
 }
 
 impl Stream {
+    fn descriptor(&self) -> Option<i32> {
+        self.pipe.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
     fn read(&mut self) {
-        let mut buffer = [0; BYTES_PER_TURN];
+        let mut buffer = [0; BITE];
         let Some(pipe) = &self.pipe else { return };
         match read(pipe, &mut buffer) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -91,6 +123,21 @@ impl Stream {
             Ok(length) => {
                 let room = KEPT_BYTES - self.kept.len();
                 self.kept.extend(&buffer[..length.min(room)]);
+                if length > room && !self.floods {
+                    self.floods = true;
+                    // A smaller pipe does as well, only that its program waits more often.
+                    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(FLOOD as i32));
+                }
+            }
+        }
+    }
+
+    /// As much as the pipe holds, so that whoever fills it meanwhile does not keep us here.
+    fn drain(&mut self) {
+        for _ in 0..FLOOD / BITE {
+            self.read();
+            if !self.pipe.as_ref().is_some_and(has_more) {
+                return;
             }
         }
     }
@@ -147,7 +194,29 @@ mod tests {
             write(&writers.ends[0], &[b'o'; 4096]).unwrap();
             write(&writers.ends[1], &[b'e'; 4096]).unwrap();
             kept.read();
+            kept.drain();
         }
+        assert_eq!(kept.finish(), "o".repeat(KEPT_BYTES));
+    }
+
+    #[test]
+    fn who_says_more_than_is_kept_is_not_watched_but_drained() {
+        let (mut kept, writers) = pipes().unwrap();
+        write(&writers.ends[0], &[b'o'; KEPT_BYTES]).unwrap();
+        kept.read();
+        assert_eq!((kept.watched().count(), kept.floods()), (2, false));
+        write(&writers.ends[0], b"o").unwrap();
+        kept.read();
+        assert_eq!((kept.watched().count(), kept.floods()), (1, true));
+        assert_eq!(kept.descriptors().count(), 2);
+        // More than fits into a pipe, bite by bite, and at last its writer is gone.
+        for _ in 0..64 {
+            write(&writers.ends[0], &[b'o'; BITE]).unwrap();
+            kept.drain();
+        }
+        drop(writers);
+        kept.drain();
+        assert!(!kept.floods(), "nothing is left to drain");
         assert_eq!(kept.finish(), "o".repeat(KEPT_BYTES));
     }
 

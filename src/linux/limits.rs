@@ -2,8 +2,9 @@
 //!
 //! An idle container needs none. A start needs one until the exec is heard of, a program whose output is kept two more
 //! while it runs; one whose output is relayed has four for as long as we live. A thousand starts at once do not fit into the usual soft limit of 1,024. So ours is raised to the hard
-//! one where it might not do, and each child gets back what we were started with. If even that is not enough, a start is
-//! refused with EMFILE as with any other lack, and the machine tries again.
+//! one where it might not do, and each child gets back what we were started with. If even that is not enough, a start waits
+//! for another to come to its exec (`postponed`); where none is under way it is refused with EMFILE as with any other lack,
+//! and the machine tries again.
 
 use crate::plan::{Plan, Program, ProgramId};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};

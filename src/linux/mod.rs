@@ -18,6 +18,7 @@ mod mark;
 mod musl;
 mod owners;
 mod perform;
+mod postponed;
 mod reap;
 mod reception;
 mod reopen;

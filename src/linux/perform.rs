@@ -5,7 +5,7 @@ use super::runs::Entry;
 use super::spawn::Forked;
 use super::tree::{self, Order};
 use super::{everyone, last_words};
-use crate::machine::{Action, Fact, Happening, RunId, Stage};
+use crate::machine::{Action, Fact, Happening, RunId, Stage, Unstartable};
 use crate::plan::{Conduct, ExitCode, Placement, ProgramId, Signal, Target};
 use crate::report::words;
 use nix::errno::Errno;
@@ -16,7 +16,8 @@ impl Core<'_> {
         let mut struck_trees = Vec::new();
         for (place, action) in actions.iter().enumerate() {
             match action {
-                Action::Start(run, program) => news.extend(self.start(*run, *program)),
+                Action::Start(run, program) => self.start(*run, *program, news),
+                Action::Strike(run, _, signal) if self.call_off(*run, *signal, news) => {}
                 Action::Strike(_, Target::Tree, _)
                     if struck_trees.binary_search(&place).is_ok() => {}
                 Action::Strike(_, Target::Tree, _) => {
@@ -24,6 +25,7 @@ impl Core<'_> {
                 }
                 Action::Strike(run, target, signal) => self.strike(*run, *target, *signal),
                 Action::StrikeAll(signal) => {
+                    news.extend(self.postponed.call_off(*signal, |_| true));
                     let mut spared = self.guests.pids().to_vec();
                     spared.extend(self.helper.as_ref().map(|helper| helper.pid));
                     if let Some(relay) = &mut self.relay {
@@ -47,7 +49,21 @@ impl Core<'_> {
         None
     }
 
-    fn start(&mut self, run: RunId, program: ProgramId) -> Option<Fact> {
+    /// Whether the signal is for a start that was put off, which it calls off.
+    fn call_off(&mut self, run: RunId, signal: Signal, news: &mut Vec<Fact>) -> bool {
+        let called_off = self
+            .postponed
+            .call_off(signal, |postponed| postponed == run);
+        news.extend(&called_off);
+        !called_off.is_empty()
+    }
+
+    /// Forks a program that is to be a run.
+    pub(super) fn fork_program(
+        &mut self,
+        run: RunId,
+        program: ProgramId,
+    ) -> Result<(), Unstartable> {
         let its = self.plan.program(program);
         if let Some((_, message)) = self.owners.termination_message(program, self.plan)
             && let Some(path) = &message.path
@@ -71,7 +87,7 @@ impl Core<'_> {
                     exec,
                     kept,
                 });
-                None
+                Ok(())
             }
             Err(why) => {
                 debug_assert_eq!(
@@ -79,7 +95,7 @@ impl Core<'_> {
                     Stage::Fork,
                     "only the parent's part can fail here"
                 );
-                Some(Fact::Unstartable(run, why))
+                Err(why)
             }
         }
     }

@@ -5,14 +5,18 @@
 //! (`fchown`, as runc does it for one process): of several uids only the last could open it then, and an owner may read
 //! back what others wrote. A pipe has no name, so nobody comes near it who does not have it already.
 //!
-//! Terminals and files do have names. They are opened up only as PID 1, where they are the container's; in front of a
+//! Terminals, files and FIFOs do have names. They are opened up only as PID 1, where they are the container's; in front of a
 //! shell they are somebody's terminal and somebody's log.
 
 use crate::plan::Program;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::geteuid;
 use std::os::fd::{AsFd, BorrowedFd};
+
+/// What the kernel calls the file system of pipes without a name (linux/magic.h); nix has no word for it.
+const PIPEFS_MAGIC: FsType = FsType(0x5049_5045);
 
 const WRITABLE_BY_ALL: libc::mode_t = 0o222;
 
@@ -56,7 +60,7 @@ impl Reopening {
         let Ok(stat) = fstat(fd) else { return Ok(()) };
         let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
         let has_name = match kind {
-            SFlag::S_IFIFO => false,
+            SFlag::S_IFIFO => is_fifo(fd),
             SFlag::S_IFREG | SFlag::S_IFCHR => true,
             // What fills a hole, and whatever else nobody can open. Before a socket, output is relayed.
             _ => return Ok(()),
@@ -66,6 +70,11 @@ impl Reopening {
             false => let_all_write(fd, &stat),
         }
     }
+}
+
+/// Whether a pipe is one with a name: all others live in a file system of their own.
+fn is_fifo(pipe: BorrowedFd<'_>) -> bool {
+    !fstatfs(pipe).is_ok_and(|system| system.filesystem_type() == PIPEFS_MAGIC)
 }
 
 /// The same for a pipe of our own.
@@ -87,5 +96,47 @@ fn let_all_write(fd: impl AsFd, stat: &FileStat) -> Result<(), Errno> {
     match stat.st_mode & WRITABLE_BY_ALL == WRITABLE_BY_ALL {
         true => Ok(()),
         false => fchmod(fd, Mode::from_bits_truncate(stat.st_mode | WRITABLE_BY_ALL)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::OFlag;
+    use nix::unistd::{mkfifo, pipe};
+    use std::fs::{File, OpenOptions};
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fn mode(fd: impl AsFd) -> libc::mode_t {
+        fstat(fd).unwrap().st_mode & 0o777
+    }
+
+    /// A FIFO that only its owner may use.
+    fn fifo(name: &str) -> File {
+        let path = std::env::temp_dir().join(format!("monopod-{name}-{}", std::process::id()));
+        mkfifo(&path, Mode::from_bits_truncate(0o600)).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+        let opened = options.open(&path);
+        std::fs::remove_file(&path).unwrap();
+        opened.unwrap()
+    }
+
+    #[test]
+    fn a_pipe_without_a_name_is_opened_up_wherever_we_are() {
+        for is_pid_1 in [true, false] {
+            let (_reader, writer) = pipe().unwrap();
+            Reopening::new(is_pid_1).open_up(writer.as_fd()).unwrap();
+            assert_eq!(mode(&writer), 0o622);
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_somebodys_and_opened_up_as_pid_1_only() {
+        for (is_pid_1, expected) in [(true, 0o622), (false, 0o600)] {
+            let fifo = fifo(&format!("reopen-{is_pid_1}"));
+            Reopening::new(is_pid_1).open_up(fifo.as_fd()).unwrap();
+            assert_eq!(mode(&fifo), expected, "as PID 1: {is_pid_1}");
+        }
     }
 }

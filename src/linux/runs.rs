@@ -34,7 +34,13 @@ impl Entry {
     }
 
     /// The descriptors to watch.
-    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
+    fn watched(&self) -> impl Iterator<Item = i32> {
+        let kept = self.kept.iter().flat_map(|kept| kept.watched());
+        self.pending().into_iter().chain(kept)
+    }
+
+    /// The descriptors that are open.
+    fn descriptors(&self) -> impl Iterator<Item = i32> {
         let kept = self.kept.iter().flat_map(|kept| kept.descriptors());
         self.pending().into_iter().chain(kept)
     }
@@ -70,6 +76,8 @@ pub struct Runs {
     by_pid: BTreeMap<i32, RunId>,
     /// The live runs that have a descriptor; most have none.
     watched: BTreeSet<RunId>,
+    /// The live runs that say more than is kept. What they say is not watched, but read by the clock.
+    flooding: BTreeSet<RunId>,
     /// No more than a turn collects.
     ended: Vec<(RunId, Ended)>,
 }
@@ -91,25 +99,53 @@ impl Runs {
     pub fn watch(&self, watched: &mut Vec<i32>) {
         if !self.watched.is_empty() {
             let entries = self.watched.iter().filter_map(|run| self.live.get(run));
-            watched.extend(entries.flat_map(Entry::descriptors));
+            watched.extend(entries.flat_map(Entry::watched));
         }
+    }
+
+    /// Every descriptor that is open.
+    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
+        self.live.values().flat_map(Entry::descriptors)
     }
 
     /// Has a look at each run that has one of these descriptors, which are in ascending order, in the order of their starts.
     pub fn visit(&mut self, ready: &[i32], mut visit: impl FnMut(&mut Entry)) {
-        let live = &mut self.live;
+        let (live, flooding) = (&mut self.live, &mut self.flooding);
         self.watched.retain(|run| {
             let Some(entry) = live.get_mut(run) else {
                 return false;
             };
-            if entry
-                .descriptors()
-                .any(|fd| ready.binary_search(&fd).is_ok())
-            {
+            if entry.watched().any(|fd| ready.binary_search(&fd).is_ok()) {
                 visit(entry);
+                if entry.kept.as_ref().is_some_and(|kept| kept.floods()) {
+                    flooding.insert(*run);
+                }
             }
-            entry.descriptors().next().is_some()
+            entry.watched().next().is_some()
         });
+    }
+
+    /// Whether there is something to drain by the clock.
+    pub fn is_flooded(&self) -> bool {
+        !self.flooding.is_empty()
+    }
+
+    /// Reads what those say that say more than is kept.
+    pub fn drain(&mut self) {
+        let live = &mut self.live;
+        self.flooding.retain(|run| {
+            let kept = live.get_mut(run).and_then(|entry| entry.kept.as_mut());
+            kept.is_some_and(|kept| {
+                kept.drain();
+                kept.floods()
+            })
+        });
+    }
+
+    /// Whether one has not come to its exec.
+    pub fn has_pending(&self) -> bool {
+        let mut entries = self.watched.iter().filter_map(|run| self.live.get(run));
+        entries.any(|entry| matches!(entry.exec, Exec::Pending(_)))
     }
 
     /// Whether none is live.
@@ -121,6 +157,7 @@ impl Runs {
     pub fn end(&mut self, pid: i32) -> Option<(RunId, Exec)> {
         let run = self.by_pid.remove(&pid)?;
         self.watched.remove(&run);
+        self.flooding.remove(&run);
         let entry = self.live.remove(&run)?;
         let ended = Ended {
             program: entry.program,

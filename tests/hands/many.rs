@@ -1,9 +1,12 @@
 //! A thousand containers: what they cost the core, and how long it takes to be rid of them.
 
-use crate::stage::{Life, Named, Scene, container, first, on_signal, plan, program, wait_until};
+use crate::stage::{
+    Life, Named, Scene, Step, container, first, on, on_signal, plan, program, same, wait_until,
+};
 use libtest_mimic::{Failed, Trial};
-use monopod::machine::{Action, RunId};
-use monopod::plan::{ProgramId, Signal, Target};
+use monopod::machine::{Action, Fact, RunId};
+use monopod::plan::{ExitCode, ProgramId, Signal, Target};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
 use std::time::Instant;
@@ -42,8 +45,44 @@ fn thousand() -> Scene {
     }
 }
 
+/// Starts them all and strikes them all in one turn, and leaves well if each run is told of once: as ended if it was
+/// forked, as unstartable if its start was called off; and if there were some of both.
+fn struck_at_once() -> Scene {
+    let mut scene = thousand();
+    let run = |n: usize| RunId(n as u32 + 1);
+    let starts = (0..COUNT).map(|n| Action::Start(run(n), ProgramId(n)));
+    let strikes = (0..COUNT).map(|n| Action::Strike(run(n), Target::Process, Signal::TERM));
+    let orders = on_signal("USR1", starts.chain(strikes).collect());
+    let verdict: Step = Box::new(|facts| {
+        let runs_of = |wanted: fn(&Fact) -> Option<RunId>| facts.iter().filter_map(wanted);
+        let ended: Vec<RunId> = runs_of(|fact| match fact {
+            Fact::Ended(run, _) => Some(*run),
+            _ => None,
+        })
+        .collect();
+        let called_off: Vec<RunId> = runs_of(|fact| match fact {
+            Fact::Unstartable(run, _) => Some(*run),
+            _ => None,
+        })
+        .collect();
+        let told: BTreeSet<&RunId> = ended.iter().chain(&called_off).collect();
+        let both = !ended.is_empty() && !called_off.is_empty();
+        (told.len() == COUNT).then(|| match both && ended.len() + called_off.len() == COUNT {
+            true => vec![Action::StrikeAll(Signal::KILL)],
+            false => vec![Action::Leave(ExitCode::BUG)],
+        })
+    });
+    scene.script.truncate(1);
+    scene.script.extend([orders, verdict]);
+    scene.script.push(on(
+        |fact| *fact == Fact::Emptied,
+        vec![Action::Leave(ExitCode::SUCCESS)],
+    ));
+    scene
+}
+
 pub fn scenes() -> Vec<Named> {
-    vec![("thousand", thousand)]
+    vec![("thousand", thousand), ("struck_at_once", struck_at_once)]
 }
 
 fn private_kb(pid: i32) -> Result<u64, Failed> {
@@ -54,7 +93,7 @@ fn private_kb(pid: i32) -> Result<u64, Failed> {
 }
 
 /// Time on a processor so far.
-fn worked_ms(pid: i32) -> Result<u64, Failed> {
+pub fn worked_ms(pid: i32) -> Result<u64, Failed> {
     let told = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
     let nanoseconds = told.split_whitespace().next().ok_or("no schedstat")?;
     Ok(nanoseconds.parse::<u64>()? / 1_000_000)
@@ -119,9 +158,38 @@ fn sleeper_pid(life: &Life) -> Option<String> {
     children.split_whitespace().next().map(str::to_owned)
 }
 
+/// The hard limit too: nothing can be raised, and a thousand pipes do not fit.
+fn few_descriptors() -> Result<(), Failed> {
+    let life = Life::begin("thousand", &["prlimit", "--nofile=48:48"])?;
+    life.await_sleepers(2, 1)?;
+    life.signal(libc::SIGUSR1)?;
+    life.await_sleepers(1, COUNT)?;
+    let end = life.finish()?;
+    same(end.code, Some(0), &end)
+}
+
+/// More than are started before the next turn, of which those behind are struck in the very turn that orders them.
+fn called_off() -> Result<(), Failed> {
+    let life = Life::begin("struck_at_once", &["prlimit", "--nofile=48:48"])?;
+    life.await_sleepers(2, 1)?;
+    life.signal(libc::SIGUSR1)?;
+    let end = life.end()?;
+    same(end.code, Some(0), &end)
+}
+
 pub fn trials() -> Vec<Trial> {
-    vec![Trial::test(
-        "a_thousand_idle_containers_cost_no_descriptor_and_little_memory",
-        a_thousand,
-    )]
+    vec![
+        Trial::test(
+            "a_start_waits_for_a_descriptor_that_another_is_about_to_give_back",
+            few_descriptors,
+        ),
+        Trial::test(
+            "a_start_that_waits_is_called_off_by_a_signal_and_told_of_once",
+            called_off,
+        ),
+        Trial::test(
+            "a_thousand_idle_containers_cost_no_descriptor_and_little_memory",
+            a_thousand,
+        ),
+    ]
 }

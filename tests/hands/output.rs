@@ -1,15 +1,18 @@
 //! Where output goes: by path for every uid, and into the message about a probe or hook that failed.
 
 use crate::as_root;
-use crate::stage::{Life, Named, Scene, container, first, holds, plan, program, same};
+use crate::many::worked_ms;
+use crate::stage::{Life, Named, Scene, container, first, holds, plan, program, same, wait_until};
 use libtest_mimic::{Failed, Trial};
 use monopod::machine::{Action, Cause, Fact, Happening, Outcome, RunId};
 use monopod::plan::{
     ContainerId, ExitCode, Handler, Hook, HookKind, Identity, Plan, Probe, ProbeKind, Program,
     ProgramId,
 };
+use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Writes by path, and tells which way was closed.
 const BY_PATH: &str = r#"id=$(id -u)
@@ -97,6 +100,10 @@ pub fn scenes() -> Vec<Named> {
         ("flooding probe", || {
             probe_scene("yes x | head -c 3000000; exit 7")
         }),
+        ("endless probe", || Scene {
+            plan: probed("exec yes"),
+            script: vec![first(vec![Action::Start(RunId(1), ProgramId(1))])],
+        }),
         ("probe that leaves somebody", || {
             probe_scene("sleep 300.2$U & echo gone; exit 7")
         }),
@@ -130,6 +137,37 @@ fn failure_says(scene: &str, said: &str, logged: &str) -> Result<(), Failed> {
         &end.logged,
         &format!("preStop hook of web failed: exit code 7; the stop goes on{logged}"),
     )
+}
+
+/// Read by the core so far, from whatever.
+fn read_bytes(core: i32) -> Result<u64, Failed> {
+    let told = fs::read_to_string(format!("/proc/{core}/io"))?;
+    let line = told.lines().find_map(|line| line.strip_prefix("rchar: "));
+    Ok(line.ok_or("no rchar")?.parse()?)
+}
+
+/// A share of the time, so a slow machine does not matter: read by the clock the flood waits for us, and otherwise we are
+/// always at it.
+fn endless_probe() -> Result<(), Failed> {
+    const FLOOD: u64 = 20_000_000;
+    let life = Life::begin("endless probe", &[])?;
+    let core = life.core()?;
+    let has_read = |much| {
+        wait_until(
+            || read_bytes(core).is_ok_and(|bytes| bytes >= much),
+            || format!("{:?} bytes read", read_bytes(core).ok()),
+        )
+    };
+    has_read(1_000_000)?;
+    let (begun, worked, read) = (Instant::now(), worked_ms(core)?, read_bytes(core)?);
+    has_read(read + FLOOD)?;
+    let (took, worked) = (begun.elapsed(), worked_ms(core)? - worked);
+    life.finish()?;
+    println!("a flood of {FLOOD} bytes: {worked} ms of work in {took:?}");
+    match u128::from(worked) * 10 <= took.as_millis() {
+        true => Ok(()),
+        false => Err(format!("{worked} ms of work in {took:?}").into()),
+    }
 }
 
 pub fn trials() -> Vec<Trial> {
@@ -200,6 +238,10 @@ pub fn trials() -> Vec<Trial> {
         Trial::test(
             "a_probe_that_says_more_than_a_pipe_holds_is_not_held_up",
             || failure_says("flooding probe", "", ": x; x; x"),
+        ),
+        Trial::test(
+            "a_probe_that_prints_without_end_costs_the_core_little",
+            endless_probe,
         ),
         Trial::test(
             "who_is_left_behind_by_a_probe_and_holds_its_output_holds_nobody_up",

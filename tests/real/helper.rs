@@ -133,14 +133,13 @@ fn killed_under_load(scene: &Scene) -> Outcome {
             .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         (took, refused, asked)
     });
-    let mut took = took?;
-    took.sort();
+    let took = took?;
     ensure!(
         refused == 0,
         "{refused} of {asked} connections were refused"
     );
     ensure!(
-        took[took.len() / 2] < Duration::from_millis(50),
+        took.iter().all(|took| *took < Duration::from_millis(50)),
         "answered again after {took:?}"
     );
     run.lives()

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A helper that lived this long is replaced at once.
 const SOUND: Duration = Duration::from_millis(100);
 /// The rests of a helper that keeps dying young, from and to.
-const RESTS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+const RESTS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 
 /// The books about the helper.
 pub struct Helper {

@@ -32,6 +32,7 @@ mod rng;
 mod script;
 mod seeds;
 mod statements;
+mod stories_crowd;
 mod stories_helper;
 mod stories_hook;
 mod stories_init;

@@ -254,6 +254,12 @@ impl Pod {
         self
     }
 
+    /// What is said next happens at this nanosecond: between two turns that follow each other at once.
+    pub fn at_nanos(mut self, nanoseconds: u64) -> Pod {
+        self.clock = Time::from_nanos(nanoseconds);
+        self
+    }
+
     fn event(mut self, event: Event) -> Pod {
         self.events.push((self.clock, event));
         self

@@ -102,8 +102,8 @@ fn a_helper_that_keeps_dying_young_is_made_to_wait_and_a_sound_life_is_forgiven(
 }
 
 #[test]
-fn a_helper_that_is_refused_is_tried_again_once_a_second_at_last() {
-    Story::pod().health().helper_refused().until(s(4)).goes(
+fn a_helper_that_is_refused_is_tried_again_four_times_a_second_at_last() {
+    Story::pod().health().helper_refused().until(s(1)).goes(
         "
         0s > start the helper
         0s > start web
@@ -131,18 +131,12 @@ fn a_helper_that_is_refused_is_tried_again_once_a_second_at_last() {
         0.315s > start the helper
         0.315s < the helper was refused
         0.315s > say: the helper is refused
-        0.635s > start the helper
-        0.635s < the helper was refused
-        0.635s > say: the helper is refused
-        1.275s > start the helper
-        1.275s < the helper was refused
-        1.275s > say: the helper is refused
-        2.275s > start the helper
-        2.275s < the helper was refused
-        2.275s > say: the helper is refused
-        3.275s > start the helper
-        3.275s < the helper was refused
-        3.275s > say: the helper is refused
+        0.565s > start the helper
+        0.565s < the helper was refused
+        0.565s > say: the helper is refused
+        0.815s > start the helper
+        0.815s < the helper was refused
+        0.815s > say: the helper is refused
         and so on
         ",
     );

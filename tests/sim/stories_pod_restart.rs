@@ -316,6 +316,36 @@ fn s158_a_rule_starts_everything_anew() {
 }
 
 #[test]
+fn who_ends_in_the_turn_of_a_new_start_of_everything_ends_for_its_own_reason() {
+    // Its back-off counts that end, so the next one, a second after the new start, is followed by a rest.
+    let told = Pod::new()
+        .main("a", [exits(s(10), 88), runs()])
+        .own_policy(Never)
+        .rule(true, &[88], RestartAllContainers)
+        .main(
+            "b",
+            [runs().on(signal("TERM"), s(5), 0), crashes(1), runs()],
+        )
+        .liveness(goes("FS").failures(1).delay(5).period(5))
+        .lives(60);
+    told.starts("a", "0 10").starts("b", "0 10 21");
+}
+
+#[test]
+fn of_two_reasons_for_one_stop_the_earlier_end_holds_for_the_hook_too() {
+    let told = Pod::new()
+        .grace(12)
+        .main("web", [deaf(), runs()])
+        .liveness(goes("FS").failures(1).delay(5).period(5).grace(60))
+        .pre_stop(exec(runs()))
+        .at(10)
+        .restart("web")
+        .lives(40);
+    told.struck("web", "SIGTERM@22 SIGKILL@24")
+        .starts("web", "0 24");
+}
+
+#[test]
 fn s159_a_probes_kill_rests_as_any_end() {
     // The kubelet's same-pass restart looks at the end before this one. Each end counts here.
     let told = Pod::new()

@@ -167,7 +167,7 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
             main: ProgramId(0),
             pre_stop: rng.percent(50).then_some(ProgramId(1)),
             grace: rng.span(Duration::from_secs(40).min(climate.scale), climate.grid),
-            stop_on: Signal::ASKING.to_vec(),
+            stop_on: stop_on(rng),
             drain: maybe(rng, climate.scale),
             stop_signal: rng.percent(30).then(|| any_signal(rng)),
             remap_exit,
@@ -184,10 +184,6 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
             remap_exit,
         }),
     };
-    let form = form.map(|command| OneCommand {
-        stop_on: stop_on(command.grace),
-        ..command
-    });
     let health = rng.percent(50) && form.is_ok();
     let (conduct, command) = match form {
         Ok(command) => (Conduct::Pod(command.pod(&NAMES)), Some(command)),
@@ -197,11 +193,9 @@ fn plan(rng: &mut Rng, climate: &Climate) -> (Plan, Option<OneCommand>, Vec<Part
     (plans::plan(&NAMES, &[], conduct, health), command, parts)
 }
 
-/// What asks for the stop of a pod with this grace: mostly the usual. Its own dice, so that the seeds that have found
-/// something go on making the same lives.
-pub fn stop_on(grace: Duration) -> Vec<Signal> {
+/// What asks for the stop of a pod: mostly the usual.
+pub fn stop_on(rng: &mut Rng) -> Vec<Signal> {
     const OTHERS: [i32; 4] = [libc::SIGQUIT, libc::SIGWINCH, libc::SIGTERM, 37];
-    let rng = &mut Rng::new(grace.as_nanos() as u64);
     match rng.percent(70) {
         true => Signal::ASKING.to_vec(),
         false => (0..=rng.below(2))

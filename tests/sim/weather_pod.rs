@@ -1,4 +1,5 @@
-//! What pods a seed makes: one to a dozen containers of all roles, policies, probes and hooks; and what people ask of
+//! What pods a seed makes: one to a dozen containers of all roles, policies, probes and hooks, and now and then a crowd
+//! that does not fit into one turn; and what people ask of
 //! them by the control socket.
 
 use crate::kernel::Event;
@@ -90,7 +91,11 @@ fn seconds(rng: &mut Rng, most: u64) -> Duration {
 impl Maker<'_> {
     fn pod(&mut self) -> Pod {
         let policy = *self.rng.pick(&POLICIES);
-        let few = if self.rng.percent(70) { 2 } else { 5 };
+        let few = match self.rng.below(100) {
+            0..70 => 2,
+            70..99 => 5,
+            _ => 40,
+        };
         let mut containers = Vec::new();
         for _ in 0..self.rng.below(few + 1) {
             let role = *self.rng.pick(&[Role::Init, Role::Sidecar]);
@@ -107,7 +112,7 @@ impl Maker<'_> {
         let is_main = |place: &usize| containers[*place].role == Role::Main;
         let exit_code_from = from.filter(is_main).map(ContainerId);
         Pod {
-            stop_on: stop_on(self.grace),
+            stop_on: stop_on(self.rng),
             grace: self.grace,
             drain: if self.rng.percent(40) {
                 seconds(self.rng, 20)

@@ -15,6 +15,11 @@ pub fn cases() -> Vec<Case> {
             thousand,
         )
         .alone(),
+        Case::own(
+            "pods: a SIGTERM amid the start of 1,000 containers is heard at once, and the rest is not started",
+            amid_the_start,
+        )
+        .alone(),
     ]
 }
 
@@ -23,7 +28,8 @@ const MANY: u64 = 1_000;
 /// Private memory that one container may cost, in kB.
 const PRICE: u64 = 4;
 
-fn sleepers(scene: &Scene, count: u64) -> Outcome<Run> {
+/// So many containers, of which so many are up.
+fn sleepers(scene: &Scene, count: u64, await_up: u64) -> Outcome<Run> {
     let mut manifest = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n".to_owned();
     for number in 0..count {
         let _ = writeln!(
@@ -32,12 +38,27 @@ fn sleepers(scene: &Scene, count: u64) -> Outcome<Run> {
         );
     }
     let run = launch(scene, &manifest, &[])?.start()?;
-    until("all are up", patience(), || {
-        let all = run.processes()?;
-        let up = all.iter().filter(|one| one.comm == "sleep").count();
-        Ok((up as u64 == count).then_some(()))
+    until("enough are up", patience(), || {
+        Ok((up(&run)? >= await_up).then_some(()))
     })?;
     Ok(run)
+}
+
+fn up(run: &Run) -> Outcome<u64> {
+    let all = run.processes()?;
+    Ok(all.iter().filter(|one| one.comm == "sleep").count() as u64)
+}
+
+/// A start takes PID 1 more than half a millisecond, so with all of them in one turn this would take half a second.
+fn amid_the_start(scene: &Scene) -> Outcome {
+    let mut run = sleepers(scene, MANY, 1)?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    run.ends_with(143)?;
+    let took = asked.elapsed();
+    println!("{MANY} containers: stopped amid their start in {took:?}");
+    ensure!(took < Duration::from_millis(250), "the stop took {took:?}");
+    Ok(())
 }
 
 /// Private memory in kB: what was written. Pages of its file are private, too, when nobody else happens to run it.
@@ -58,10 +79,10 @@ fn descriptors(pid: i32) -> Outcome<usize> {
 }
 
 fn thousand(scene: &Scene) -> Outcome {
-    let run = sleepers(scene, 1)?;
+    let run = sleepers(scene, 1, 1)?;
     let (memory_of_one, open_of_one) = (private(run.pid)?, descriptors(run.pid)?);
     drop(run);
-    let mut run = sleepers(scene, MANY)?;
+    let mut run = sleepers(scene, MANY, MANY)?;
     let memory = private(run.pid)?;
     ensure!(
         memory <= memory_of_one + PRICE * (MANY - 1),

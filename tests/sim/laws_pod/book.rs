@@ -76,8 +76,8 @@ pub struct Instance {
     pub helpers_lost: [u32; 2],
     /// It is being stopped while the pod goes on.
     pub kill: Option<Kill>,
-    /// When another reason would have it over.
-    pub joined: Option<Time>,
+    /// Another reason that came later.
+    pub joined: Option<Kill>,
     /// When the stop signal was sent.
     pub signalled: Option<Time>,
     /// When SIGKILL was sent.
@@ -115,13 +115,24 @@ pub struct Kill {
     pub at: Time,
     /// How long it has.
     pub grace: Duration,
-    /// A probe's kill is followed by a start unless the policy is Never (S160).
-    pub by_probe: bool,
+    /// Whose doing it is.
+    pub by: By,
+}
+
+/// Whose doing a kill is, as far as that decides what comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A probe's, which is followed by a start unless the policy is Never (S160).
+    Probe,
+    /// Another container's rule: everything is started anew.
+    Rule,
+    /// A hook's, or somebody's who asked for it.
+    Other,
 }
 
 impl Kill {
     /// When the grace is over.
-    pub fn by(&self) -> Time {
+    pub fn over_at(&self) -> Time {
         self.at.after(self.grace)
     }
 }
@@ -261,7 +272,7 @@ impl Book {
             return false;
         }
         // Of a probe's kill it is said before there is a code that it is followed by a start, unless with Never (E.2).
-        let decided = kill.is_some_and(|kill| kill.by_probe)
+        let decided = kill.is_some_and(|kill| kill.by == By::Probe)
             && self.plan.restart.policy != RestartPolicy::Never;
         let rules = if decided || self.commanded {
             &[][..]
@@ -272,7 +283,7 @@ impl Book {
         let by_policy = match self.plan.restart.policy {
             RestartPolicy::Always => self.plan.role != Role::Init || !ending.is_success(),
             RestartPolicy::OnFailure => {
-                !ending.is_success() || kill.is_some_and(|kill| kill.by_probe)
+                !ending.is_success() || kill.is_some_and(|kill| kill.by == By::Probe)
             }
             RestartPolicy::Never => false,
         };

@@ -9,19 +9,21 @@
 mod book;
 mod deeds;
 mod probe;
+mod seats;
 mod settle;
 mod status;
 mod stop;
 
 use crate::laws::{Ending, Turn, Verdict, law};
 use crate::laws_helper::Helper;
-use book::{Book, HookState, Instance, Kill, Next, Work};
+use book::{Book, By, HookState, Instance, Kill, Next, Work};
 use monopod::machine::{Command, Ending as End, Fact, Outcome, RunId, Sender};
 use monopod::plan::{
     CheckId, ExitCode, Handler, Hook, HookKind, Plan, Pod, ProbeKind, ProgramId, Role, Signal,
 };
 use monopod::time::Time;
 use probe::Worker;
+use seats::Seats;
 use std::collections::HashMap;
 use std::time::Duration;
 use stop::Stop;
@@ -50,6 +52,7 @@ pub struct PodLaws {
     gates: Vec<Option<bool>>,
     stop: Option<Stop>,
     ending: Ending,
+    seats: Seats,
     seen: status::Seen,
     /// A new start of everything is under way, since then.
     anew: Option<Time>,
@@ -84,6 +87,7 @@ impl PodLaws {
             gates: vec![None; pod.readiness_gates.len()],
             stop: None,
             ending: Ending::default(),
+            seats: Seats::default(),
             seen: status::Seen::default(),
             anew: None,
             ever_anew: false,
@@ -128,6 +132,8 @@ impl PodLaws {
         let heard = self.hear(turn);
         self.lapse(turn.now);
         self.judge(turn.now);
+        let used = turn.starts().map(|(_, program)| self.programs[&program]);
+        self.seats.check(turn, used)?;
         self.check_starts(turn, was_killing)?;
         self.check_strikes(turn, &heard)?;
         self.check_attempts(turn)?;
@@ -225,7 +231,7 @@ impl PodLaws {
                 let kill = Kill {
                     at: turn.now,
                     grace: grace.unwrap_or(self.pod.grace),
-                    by_probe: true,
+                    by: By::Probe,
                 };
                 let Some(instance) = self.books[place].live_mut().filter(|_| !over) else {
                     continue;
@@ -289,8 +295,8 @@ impl PodLaws {
         // Who ends in the very turn in which a new start of everything is asked for was not killed for it yet.
         let killed = self.books[place]
             .live()
-            .is_some_and(|instance| instance.kill.is_some());
-        let stopping = stopping || (self.anew.is_some() && killed);
+            .is_some_and(|i| i.kill.is_some_and(|kill| kill.by == By::Rule));
+        let stopping = stopping || killed;
         // An instance that never ran has the runtime's code (S157).
         let code = if never_ran {
             ExitCode(128)
@@ -312,7 +318,7 @@ impl PodLaws {
                 let kill = Kill {
                     at: now,
                     grace: self.pod.grace,
-                    by_probe: false,
+                    by: By::Other,
                 };
                 let book = &mut self.books[id.0];
                 let over = book
@@ -333,7 +339,7 @@ impl PodLaws {
                 if let Some(instance) = book.live_mut() {
                     // Of two reasons for one stop, the end that comes earlier may hold.
                     if instance.kill.is_some() {
-                        instance.joined = Some(kill.by().max(now.after(book::FLOOR)));
+                        instance.joined = Some(kill);
                     }
                     instance.kill = instance.kill.or(Some(kill));
                     book.commanded = true;
@@ -403,7 +409,7 @@ impl PodLaws {
             let kill = Kill {
                 at: now,
                 grace: self.pod.grace,
-                by_probe: false,
+                by: By::Other,
             };
             if let Some(instance) = book.live_mut()
                 && instance.post == HookState::Over(false)
@@ -480,7 +486,7 @@ impl PodLaws {
         let kill = Kill {
             at: since,
             grace: Duration::ZERO,
-            by_probe: false,
+            by: By::Rule,
         };
         let mut left = false;
         for book in &mut self.books {

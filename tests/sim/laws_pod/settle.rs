@@ -2,6 +2,7 @@
 
 use super::book::{Book, HookState, Instance, Next, Work};
 use super::probe::{Attempt, Worker};
+use super::seats::Seats;
 use super::stop::Window;
 use super::{PodLaws, Use};
 use crate::laws::{Turn, Verdict, law};
@@ -34,10 +35,14 @@ impl PodLaws {
         }
         for place in 0..self.books.len() {
             let (_, must) = self.start_due(place, turn.now);
-            law(!must, "containers start in order and in time", || {
-                let next = self.books[place].next;
-                format!("container {place} is due: {next:?}\n{turn:?}")
-            })?;
+            law(
+                !must || self.seats.refuses(),
+                "containers start in order and in time",
+                || {
+                    let next = self.books[place].next;
+                    format!("container {place} is due: {next:?}\n{turn:?}")
+                },
+            )?;
         }
         self.check_hooks(turn, &at_work)
     }
@@ -153,6 +158,7 @@ impl PodLaws {
             },
             (Some(Hook::Fails), None) if must => HookState::Over(false),
             (Some(_), None) if must && !ready => HookState::Before,
+            (Some(Hook::Exec(_)), None) if must && self.seats.refuses_call() => HookState::Before,
             _ => {
                 return law(!must, "hooks run in their time and not after", || {
                     format!("{kind:?} of container {place} is due\n{turn:?}")
@@ -263,16 +269,17 @@ impl PodLaws {
             && !worker.nobody_need_ask
             && (retries || (beat <= now && !missed) || triggered && gate.delayed_until <= now);
         let silent = worker.probe.handler == Handler::Unresolvable || (asks && !helper);
+        let executes = matches!(worker.probe.handler, Handler::Exec(_));
+        let is_left_out = begun.is_empty() && must && !silent && worker.lingering.is_none();
+        let held_up = is_left_out && executes && self.seats.refuses_call();
         law(
             begun.is_empty() || may,
             "no attempt before its time",
             || format!("the next beat is {beat:?}"),
         )?;
-        law(
-            !begun.is_empty() || !must || silent || worker.lingering.is_some(),
-            "no attempt is left out",
-            || format!("the beat was {beat:?}"),
-        )?;
+        law(!is_left_out || held_up, "no attempt is left out", || {
+            format!("the beat was {beat:?}")
+        })?;
         match begun.first() {
             Some(work) => {
                 worker.attempt = Some(Attempt {
@@ -285,7 +292,7 @@ impl PodLaws {
             None if silent => worker.tries = 0,
             None => {}
         }
-        let missed = missed && begun.is_empty() && worker.lingering.is_none();
+        let missed = missed && begun.is_empty() && worker.lingering.is_none() && !held_up;
         let passed = missed || (!begun.is_empty() && !retries) || (silent && beat <= now);
         if passed || (silent && triggered && gate.delayed_until <= now) {
             worker.pass_began(gate.base, now, beat);
@@ -321,13 +328,14 @@ impl PodLaws {
 
     /// When something is due next, as far as the books know.
     pub fn due(&self, now: Time) -> Vec<Time> {
-        let mut due = Vec::new();
+        let mut due: Vec<Time> = Vec::new();
+        due.extend(self.seats.refused.then(|| Seats::next(now)));
         for (place, book) in self.books.iter().enumerate() {
             if let Next::Again(_, until, _) = book.next
                 && self.stop.is_none()
                 && self.anew.is_none()
             {
-                due.push(until);
+                due.extend(Some(until).filter(|at| *at > now));
             }
             if book.next == Next::First && self.stop.is_none() {
                 due.extend(Some(book.not_after).filter(|at| *at > now && !book.unsure));
@@ -353,7 +361,8 @@ impl PodLaws {
             window.0.is_some_and(|from| from <= at) && window.1.is_some_and(|until| at <= until)
         };
         let mut workers = self.books.iter().flat_map(|book| &book.workers);
-        workers.any(|worker| worker.beat == Some(at))
+        self.seats.may_have_refused() && at == Seats::next(now)
+            || workers.any(|worker| worker.beat == Some(at))
             || self
                 .books
                 .iter()
@@ -408,7 +417,7 @@ impl PodLaws {
                 && worker.attempt.is_none()
                 && worker.lingering.is_none()
             {
-                due.extend(worker.beat);
+                due.extend(worker.beat.filter(|at| *at > now));
             }
         }
     }

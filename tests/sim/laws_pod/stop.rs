@@ -73,8 +73,11 @@ impl PodLaws {
         }
         if let Some(kill) = instance.kill.filter(|kill| !kill.grace.is_zero()) {
             // A hook that had to wait until its grace was over is passed over.
-            let at = Some(kill.at).filter(|_| now < kill.by());
-            return (at, at);
+            let at = Some(kill.at).filter(|_| now < kill.over_at());
+            let joined_is_over = instance
+                .joined
+                .is_some_and(|joined| joined.over_at() <= now);
+            return (at, at.filter(|_| !joined_is_over));
         }
         let pods = self.stop.as_ref().filter(|stop| now < stop.by);
         let drained = pods.map(|stop| (self.drained(stop), stop.by));
@@ -120,8 +123,11 @@ impl PodLaws {
         };
         let own = instance.kill.map(|kill| {
             let hookless = hook_is_over || kill.grace.is_zero();
-            if hookless { now } else { kill.by() }
+            if hookless { now } else { kill.over_at() }
         });
+        // Of two reasons for one stop, the end that comes earlier may hold; for the hook's time too.
+        let joined = instance.joined.filter(|_| own.is_some_and(|own| own > now));
+        let joined = joined.map(|kill| kill.over_at());
         let pods = self.stop.as_ref().map(|stop| {
             let drained = self.drained(stop);
             let hookless = hook_is_over || drained >= stop.by;
@@ -131,7 +137,7 @@ impl PodLaws {
             }
         });
         let both = own.into_iter().chain(pods);
-        (both.clone().min(), both.max())
+        (both.clone().chain(joined).min(), both.max())
     }
 
     /// When this container is killed, once it was signalled.
@@ -146,10 +152,11 @@ impl PodLaws {
             let whole = signalled.after(kill.grace.saturating_sub(took));
             // One that was signalled already has two seconds from the moment on that its grace was taken (S158).
             let taken = signalled.max(kill.at).after(FLOOR);
-            (kill.by().max(floor), whole.max(taken))
+            (kill.over_at().max(floor), whole.max(taken))
         });
         let pods = self.stop.as_ref().map(|stop| stop.by.max(floor));
-        let joined = instance.joined.map(|at| at.max(floor));
+        let joined = instance.joined;
+        let joined = joined.map(|kill| kill.over_at().max(kill.at.after(FLOOR)).max(floor));
         let from = own
             .map(|own| own.0)
             .into_iter()

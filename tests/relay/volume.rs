@@ -1,7 +1,9 @@
 //! Much output, and readers of every kind.
 
-use crate::life::{begin, expect_count, expect_count_slowly, until};
-use std::io::{BufRead, Read};
+use crate::life::{Folder, begin, begin_with, expect_count, expect_count_slowly, until};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// How many times as much as usual.
@@ -76,6 +78,33 @@ fn a_reader_of_one_stream_that_has_stopped_holds_up_the_other_not_at_all() {
     let err = life.err.take().expect("a pipe");
     expect_count(err, "sh | ", 20_000);
     assert!(life.finish().0.success());
+}
+
+#[test]
+fn into_a_file_that_others_write_to_as_well_nobody_writes_over_anybody() {
+    let last = 200_000;
+    for appends in [false, true] {
+        let folder = Folder::new();
+        let mut options = File::options();
+        options.create(true).append(appends).write(true);
+        let file = options.open(folder.file("log")).expect("a file");
+        // The same opening of it, as containers have it that inherit their output.
+        let mut shared = file.try_clone().expect("a descriptor");
+        let words = ["--output", "prefix", "--", "sh", "-c", &count(last)];
+        let mut life = begin_with(&words, Stdio::from(file));
+        let mut others = 0;
+        while life.child.try_wait().expect("it is ours").is_none() {
+            others += 1;
+            let line = format!("other | {others:099}\n");
+            shared.write_all(line.as_bytes()).expect("it is written");
+        }
+        let read = std::fs::read(folder.file("log")).expect("it is there");
+        let (own, other): (Vec<&[u8]>, Vec<&[u8]>) = read
+            .split_inclusive(|byte| *byte == b'\n')
+            .partition(|line| line.starts_with(b"sh | "));
+        expect_count(BufReader::new(&*own.concat()), "sh | ", last);
+        expect_count(BufReader::new(&*other.concat()), "other | ", others);
+    }
 }
 
 #[test]

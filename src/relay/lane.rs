@@ -244,3 +244,36 @@ impl<'p> Lane<'p> {
         self.enter(phase::IDLE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe;
+    use super::*;
+    use nix::fcntl::OFlag;
+
+    #[test]
+    fn who_reads_a_captured_fifo_takes_bytes_but_does_not_make_us_invent_any() {
+        let pages = Pages::new(1).expect("memory");
+        pages.choose_secret();
+        let pipe = || Pipe::new(OFlag::O_NONBLOCK, 65536).expect("a pipe");
+        let (staging, way_out, fifo) = (pipe(), pipe(), pipe());
+        // SAFETY: the only lane of the only relay to these pages.
+        let mut lane = unsafe { Lane::new(&pages, 1, &staging, &way_out) };
+        for (stolen, left) in [(5000, 3192), (8192, 0), (0, 8192)] {
+            let text = [b'x'; 8192];
+            assert_eq!(pipe::write(fifo.into.as_raw_fd(), &text), Ok(8192));
+            let before = get(&pages.source(0).taken);
+            lane.begin(0);
+            lane.take(fifo.out.as_raw_fd());
+            assert_eq!(lane.phase(), phase::READING_MUCH);
+            let mut thief = [0; 8192];
+            let took = pipe::read(fifo.out.as_raw_fd(), &mut thief[..stolen]);
+            assert_eq!(took, Ok(stolen));
+            lane.read_much(fifo.out.as_raw_fd());
+            assert_eq!(lane.phase(), phase::DRESSING);
+            assert_eq!(get(&lane.words.input), FRESH_AT + left, "{stolen} stolen");
+            assert_eq!(get(&pages.source(0).taken), before + left);
+            lane.enter(phase::IDLE);
+        }
+    }
+}

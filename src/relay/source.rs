@@ -151,6 +151,10 @@ fn lane_of(stream: Stream) -> usize {
 impl Source {
     fn pipe(bytes: usize) -> Result<(OwnedFd, OwnedFd), Errno> {
         let pipe = Pipe::new(OFlag::empty(), bytes)?;
+        // Of the reading end only, which nobody shares: the relay must not wait for one of them should somebody have opened
+        // it by path and read it empty.
+        // SAFETY: plain numbers.
+        unsafe { libc::fcntl(pipe.out.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         // Whoever the program runs as can then open its /dev/stdout, too. Refused: then only we can.
         // SAFETY: plain numbers.
         unsafe { libc::fchmod(pipe.into.as_raw_fd(), 0o622) };

@@ -152,9 +152,15 @@ pub fn expect_count(lines: impl BufRead, head: &str, last: u64) {
 }
 
 /// The same; after each line `rest` may take its time.
-pub fn expect_count_slowly(
+pub fn expect_count_slowly(lines: impl BufRead, head: &str, last: u64, rest: impl FnMut(u64)) {
+    expect_dressed(lines, head, "\n", last, rest);
+}
+
+/// The same; each line ends with `tail`.
+pub fn expect_dressed(
     mut lines: impl BufRead,
     head: &str,
+    tail: &str,
     last: u64,
     mut rest: impl FnMut(u64),
 ) {
@@ -164,7 +170,7 @@ pub fn expect_count_slowly(
         lines.read_until(b'\n', &mut line).expect("it can be read");
         let text = line
             .strip_prefix(head.as_bytes())
-            .and_then(|rest| rest.strip_suffix(b"\n"));
+            .and_then(|rest| rest.strip_suffix(tail.as_bytes()));
         let read = text
             .filter(|text| text.len() == 99)
             .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());

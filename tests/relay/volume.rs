@@ -1,6 +1,8 @@
 //! Much output, and readers of every kind.
 
-use crate::life::{Folder, begin, begin_with, expect_count, expect_count_slowly, until};
+use crate::life::{
+    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, until,
+};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -17,14 +19,34 @@ pub fn count(last: u64) -> String {
     format!("seq -f %099.0f 1 {last}")
 }
 
+/// What stands before and behind a text without its time.
+pub fn dress(how: &str, name: &str) -> (String, &'static str) {
+    match how {
+        "prefix" => (format!("{name} | "), "\n"),
+        _ => (
+            format!(r#"{{"stream":"stdout","container":"{name}","log":""#),
+            "\\n\"}\n",
+        ),
+    }
+}
+
 #[test]
-fn a_million_lines_come_out_with_a_prefix_once_and_in_order() {
+fn a_million_lines_come_out_with_a_prefix_as_json_and_of_a_captured_path_once_and_in_order() {
     let last = 1_000_000 * scale();
-    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &count(last)]);
-    expect_count(life.out.take().expect("a pipe"), "sh | ", last);
-    let (status, _, said) = life.finish();
-    assert!(status.success(), "{said}");
-    assert_eq!(said, "");
+    let folder = Folder::new();
+    let (log, room) = (folder.file("log"), folder.path.display().to_string());
+    let captured = format!("{} > \"$0/log\"", count(last));
+    for (how, is_captured) in [("prefix", false), ("json", false), ("json", true)] {
+        let script = if is_captured { &captured } else { &count(last) };
+        let mut words = vec!["--output", how, "--output-time", "no", "--capture", &log];
+        words.extend(["--", "sh", "-c", script, &room]);
+        let mut life = begin(&words);
+        let (head, tail) = dress(how, "sh");
+        expect_dressed(life.out.take().expect("a pipe"), &head, tail, last, |_| {});
+        let (status, _, said) = life.finish();
+        assert!(status.success(), "{said}");
+        assert_eq!(said, "");
+    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //! SIGPIPE.
 
 use crate::life::{
-    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, relay_of, until,
+    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, relay_of,
+    terminal, until,
 };
 use crate::volume::{self, count, scale};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::os::fd::OwnedFd;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -46,6 +48,51 @@ fn killed_before_a_slow_reader_too() {
     expect_count_slowly(life.out.take().expect("a pipe"), "sh | ", last, rest);
     assert!(murder.stop() > 10);
     assert!(life.finish().0.success());
+}
+
+/// What is shared with a program that wants it so: a write that finds no room says EAGAIN.
+fn set_nonblocking(fd: &OwnedFd) {
+    // SAFETY: plain numbers.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+}
+
+#[test]
+fn killed_before_a_pipe_a_socket_and_a_terminal_whether_or_not_they_block() {
+    for kind in ["pipe", "socket", "terminal"] {
+        for blocks in [true, false] {
+            let (from, to): (OwnedFd, OwnedFd) = match kind {
+                "pipe" => {
+                    let (from, to) = std::io::pipe().expect("a pipe");
+                    (from.into(), to.into())
+                }
+                "socket" => {
+                    let (from, to) = UnixStream::pair().expect("two sockets");
+                    (from.into(), to.into())
+                }
+                _ => terminal(),
+            };
+            if !blocks {
+                set_nonblocking(&to);
+            }
+            let last = 30_000;
+            let words = ["--output", "prefix", "--", "sh", "-c", &count(last)];
+            let mut life = begin_with(&words, Stdio::from(to));
+            let murder = life.murder();
+            let rest = |number| {
+                if number % 500 == 0 {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            };
+            // A terminal says no end, but EIO; so it is read as far as it must go.
+            let lines = BufReader::new(File::from(from));
+            match kind {
+                "terminal" => expect_count_slowly(lines.take(last * 105), "sh | ", last, rest),
+                _ => expect_count_slowly(lines, "sh | ", last, rest),
+            }
+            murder.stop();
+            assert!(life.end().success(), "{kind}");
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Much output, and readers of every kind.
 
 use crate::life::{
-    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, until,
+    Folder, MONOPOD, begin, begin_with, expect_count, expect_count_slowly, expect_dressed,
+    terminal, until,
 };
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How many times as much as usual.
@@ -146,6 +147,38 @@ fn bytes_that_are_no_text_survive() {
         "{json}"
     );
     assert!(json.contains(r#""base64":"ww=="}"#), "{json}");
+}
+
+#[test]
+fn colours_come_on_a_terminal_only_and_only_where_they_are_welcome() {
+    for (variable, value, expected) in [
+        ("TERM", "xterm", "\x1b[36msh |\x1b[0m hello\n"),
+        ("NO_COLOR", "1", "sh | hello\n"),
+    ] {
+        let (from, to) = terminal();
+        let mut monopod = Command::new(MONOPOD);
+        monopod.args([
+            "--output",
+            "prefix",
+            "--",
+            "sh",
+            "-c",
+            "echo hello; echo why >&2",
+        ]);
+        monopod
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm")
+            .env(variable, value);
+        let monopod = monopod
+            .stdin(Stdio::null())
+            .stdout(to)
+            .stderr(Stdio::piped());
+        let output = monopod.output().expect("it runs");
+        let (mut line, mut lines) = (String::new(), BufReader::new(File::from(from)));
+        lines.read_line(&mut line).expect("text");
+        assert_eq!(line, expected, "{variable}={value}");
+        assert_eq!(output.stderr, b"sh | why\n", "a pipe has none");
+    }
 }
 
 #[test]

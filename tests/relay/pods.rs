@@ -3,7 +3,7 @@
 use crate::life::{Folder, MONOPOD, begin, is_root, until};
 use crate::volume::scale;
 use std::fs::File;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::process::{Command, Output, Stdio};
 
 /// A container of a manifest in YAML's flow style; the script is a shell's, without single quotes.
@@ -84,6 +84,27 @@ fn a_container_that_is_restarted_goes_on_under_its_name_in_new_lines() {
         .expect("sh runs");
     assert_eq!(text(&output.stdout), "again | no end\nagain | no end\n");
     assert!(output.status.success());
+}
+
+#[test]
+fn standard_input_is_that_of_the_one_container_that_asks_for_it() {
+    let folder = Folder::new();
+    let containers = [
+        container("one", "", "cat; echo nothing"),
+        container("two", "stdin: true, ", "cat"),
+    ];
+    let path = manifest(&folder, "monopod/output: prefix", &containers);
+    let mut monopod = Command::new(MONOPOD);
+    monopod.args(["--control=none", "-f", &path]);
+    let (from, mut to) = std::io::pipe().expect("a pipe");
+    to.write_all(b"said to it\n").expect("there is room");
+    drop(to);
+    let output = monopod.stdin(from).output().expect("monopod runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        sorted(&text(&output.stdout)),
+        ["one | nothing", "two | said to it"]
+    );
 }
 
 /// Writes numbered lines without end and without minding SIGTERM; the number of each line that is written is written to a

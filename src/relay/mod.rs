@@ -294,11 +294,7 @@ impl Relay {
 
     /// Takes away the FIFOs that were made.
     pub fn remove_fifos(&self) {
-        for source in &self.sources {
-            if let Origin::Fifo(fifo) = &source.origin {
-                fifo.remove();
-            }
-        }
+        source::remove_fifos(&self.sources);
     }
 
     fn fork(&self) -> Result<Process, Errno> {

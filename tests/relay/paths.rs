@@ -89,6 +89,23 @@ fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
             .expect("mkfifo runs")
             .success()
     );
+    // By two paths: neither could have all of it. What was made for the first of them is taken away.
+    for captured in ["fifo", "new"] {
+        let (one, other) = (folder.file(captured), folder.file(&format!("./{captured}")));
+        let twice = [
+            "--capture",
+            &one,
+            "--capture",
+            &other,
+            "--",
+            "echo",
+            "started",
+        ];
+        let (status, out, err) = begin(&twice).finish();
+        assert_eq!((status.code(), &*out), (Some(1), ""));
+        assert!(err.contains("is captured already"), "{err}");
+    }
+    assert!(!folder.path.join("new").exists());
     let (_, out, _) = begin(&["--capture", &fifo, "--", "sh", "-c", "echo x > $0", &fifo]).finish();
     assert_eq!(out, "x\n");
     let kept = std::fs::metadata(&fifo).expect("it was not ours to remove");

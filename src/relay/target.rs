@@ -10,10 +10,15 @@ pub fn whole_lines(output: &[u8]) -> usize {
     if output.len() <= WHOLE_WRITE_BYTES {
         return output.len();
     }
-    let is_break = |byte: &u8| *byte == b'\n';
-    let last = output[..WHOLE_WRITE_BYTES].iter().rposition(is_break);
-    let end = last.or_else(|| output.iter().position(is_break));
+    let end = last_break(&output[..WHOLE_WRITE_BYTES])
+        .or_else(|| output.iter().position(|byte| *byte == b'\n'));
     end.map_or(output.len(), |end| end + 1)
+}
+
+fn last_break(text: &[u8]) -> Option<usize> {
+    // SAFETY: reads no byte beyond the slice's length.
+    let found = unsafe { libc::memrchr(text.as_ptr().cast(), i32::from(b'\n'), text.len()) };
+    (!found.is_null()).then(|| found as usize - text.as_ptr() as usize)
 }
 
 fn stat(fd: RawFd) -> Option<libc::stat> {

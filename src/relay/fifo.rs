@@ -19,8 +19,9 @@ const MODE: u32 = 0o666;
 #[derive(Debug)]
 pub struct Fifo {
     path: PathBuf,
-    /// Device and inode of what was made.
-    made: Option<(u64, u64)>,
+    /// Device and inode.
+    is: (u64, u64),
+    is_made: bool,
 }
 
 impl Fifo {
@@ -47,14 +48,23 @@ impl Fifo {
         }
         // Not the umask's business: any uid may write. Refused if it is somebody else's, and then that is their choice.
         let _ = opened.set_permissions(fs::Permissions::from_mode(MODE));
-        let made = found.is_none().then(|| (is.dev(), is.ino()));
-        Ok((opened.into(), Fifo { path, made }))
+        let fifo = Fifo {
+            path,
+            is: (is.dev(), is.ino()),
+            is_made: found.is_none(),
+        };
+        Ok((opened.into(), fifo))
+    }
+
+    /// Whether they are one FIFO, by whatever paths.
+    pub fn is_same(&self, other: &Fifo) -> bool {
+        self.is == other.is
     }
 
     /// Takes away what was made, unless something else is there by now.
     pub fn remove(&self) {
-        let Some(made) = self.made else { return };
-        if fs::symlink_metadata(&self.path).is_ok_and(|is| (is.dev(), is.ino()) == made) {
+        let is_there = |is: fs::Metadata| (is.dev(), is.ino()) == self.is;
+        if self.is_made && fs::symlink_metadata(&self.path).is_ok_and(is_there) {
             // A folder that became read-only keeps it; the next start finds it and uses it.
             let _ = fs::remove_file(&self.path);
         }

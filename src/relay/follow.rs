@@ -12,7 +12,9 @@
 //!   reads *its* output is slow.
 //!
 //! What surprised us: inotify on the folder tells of writes to all files in it, under whatever name, so one watch is
-//! enough, and renaming does not end it.
+//! enough, and renaming does not end it. But it tells of none to a file elsewhere that a link in the folder leads to. So a
+//! link is followed to its neighbour only; which also keeps whoever may write in the folder from having the relay, which
+//! is root here, read out what he may not read.
 
 use super::pages::SourceWords;
 use nix::errno::Errno;
@@ -74,7 +76,12 @@ impl Followed {
         let told = |why: &str| format!("cannot follow {}: {why}", path.display());
         // Absolute, because the relay leaves the working directory.
         let path = std::path::absolute(path).map_err(|error| told(&error.to_string()))?;
-        let found = match fs::metadata(&path) {
+        let Some(file) = file_at(&path) else {
+            return Err(told(
+                "it is a link that leads out of its folder; name the file itself",
+            ));
+        };
+        let found = match fs::symlink_metadata(&file) {
             Ok(there) if there.is_file() => Some((there.dev(), there.ino(), there.size())),
             Ok(there) if there.file_type().is_fifo() => {
                 return Err(told("it is a FIFO; name it with --capture"));
@@ -140,8 +147,8 @@ impl Followed {
                 }
                 _ => {}
             }
-            let next = match fs::metadata(&self.path) {
-                Ok(there) if there.is_file() && !current.is(&there) => there,
+            let next = match file_at(&self.path).map(fs::symlink_metadata) {
+                Some(Ok(there)) if there.is_file() && !current.is(&there) => there,
                 _ => return Look::AtEnd,
             };
             if let Some(file) = &*open
@@ -160,7 +167,7 @@ impl Followed {
         let open = |path: &Path| {
             let file = File::options()
                 .read(true)
-                .custom_flags(libc::O_NONBLOCK)
+                .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
                 .open(path)
                 .ok()?;
             current.is(&file.metadata().ok()?).then_some(file)
@@ -168,7 +175,8 @@ impl Followed {
         if current.inode == 0 {
             return None;
         }
-        open(&self.path).or_else(|| {
+        let named = file_at(&self.path);
+        named.and_then(|path| open(&path)).or_else(|| {
             let mut entries = fs::read_dir(self.path.parent()?).ok()?.flatten();
             entries.find_map(|entry| {
                 let is_it = entry.metadata().is_ok_and(|there| current.is(&there));
@@ -226,6 +234,16 @@ impl Place {
         }
         words.slot.store(self.slot ^ 1, Ordering::Release);
     }
+}
+
+/// What a path leads to: itself, or what it is a link to, if that lies beside it.
+fn file_at(path: &Path) -> Option<PathBuf> {
+    let Ok(target) = fs::read_link(path) else {
+        return Some(path.to_owned());
+    };
+    let folder = path.parent()?;
+    let beside = folder.join(target);
+    (beside.parent() == Some(folder)).then_some(beside)
 }
 
 /// Whether somebody has it open for writing, or it cannot be told.

@@ -20,6 +20,8 @@ use crate::plan::{Format, LONGEST_LINE_BYTES, Stream};
 pub const LONGEST_DRESSED_BYTES: usize = LONGEST_LINE_BYTES * 8 + 2 * LONGEST_HEAD_BYTES;
 /// What may stand around a line: a time, a stream, a name of 63 bytes or so. A longer name is cut.
 const LONGEST_HEAD_BYTES: usize = 1024;
+/// So long is a time with a name of 27 characters.
+const SHORT_HEAD_BYTES: usize = 64;
 /// A longer name is a mistake or an attack on the reader's eyes.
 const LONGEST_NAME_BYTES: usize = 128;
 
@@ -146,6 +148,7 @@ pub fn fill(
 ) -> (usize, Place) {
     debug_assert!(out.len() >= LONGEST_DRESSED_BYTES, "one line always fits");
     let whole = dress.head(Kind::Whole, stamp);
+    let short = short_head(&whole);
     let is_plain = matches!(dress.format, Format::Raw | Format::Prefix);
     let (mut used, mut place) = (0, place);
     loop {
@@ -159,8 +162,13 @@ pub fn fill(
             if out.len() - used < length {
                 return (used, place);
             }
-            out[used..used + whole.len()].copy_from_slice(&whole);
-            out[used + whole.len()..used + length].copy_from_slice(text);
+            let room = &mut out[used..];
+            match (room.first_chunk_mut(), &short) {
+                // What is too much is written over, or not used.
+                (Some(first), Some(short)) => *first = *short,
+                _ => room[..whole.len()].copy_from_slice(&whole),
+            }
+            room[whole.len()..length].copy_from_slice(text);
             used += length;
             place.cursor = from + end + 1;
             continue;
@@ -190,6 +198,14 @@ pub fn fill(
             split: kind == Kind::Part,
         };
     }
+}
+
+/// A head filled up to a fixed length, which is copied in a few instructions where one of any length is a call; there is one
+/// for each line.
+fn short_head(head: &[u8]) -> Option<[u8; SHORT_HEAD_BYTES]> {
+    let mut short = [0; SHORT_HEAD_BYTES];
+    short.get_mut(..head.len())?.copy_from_slice(head);
+    Some(short)
 }
 
 fn last_or_whole(split: bool) -> Kind {

@@ -20,9 +20,10 @@
 //!
 //! So there is no recovery: [`Lane::advance`] does in each phase what a relay would do that had just been born into it.
 //!
-//! What surprised us: splice refuses a file opened for appending (`monopod … >> log`). There write(2) is left, and the
-//! size of the file tells how far it came. A device that refuses splice tells nothing: there, one write of less than
-//! 4 KiB may be doubled by a SIGKILL.
+//! What surprised us: splice into a file does not lock the place at which all who share its descriptor write on, so it
+//! overwrites their lines and they overwrite its own. Files are therefore written to straight from the output, and the place
+//! tells how far a lost write came (of one opened for appending, which splice refuses anyway: the size). A device that
+//! refuses splice tells nothing: there, one write of less than 4 KiB may be doubled by a SIGKILL.
 
 mod seen;
 mod send;
@@ -34,7 +35,7 @@ use super::format::{self, Dress, Place};
 use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
 use super::pipe::Pipe;
 use super::stamp::Stamp;
-use super::target::is_appended_to;
+use super::target::is_file;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,7 +56,7 @@ mod phase {
     /// The same, but what is in the way out is moving on.
     pub const FLUSHING: u64 = 5;
     /// As WRITING, past the way out.
-    pub const APPENDING: u64 = 6;
+    pub const STRAIGHT: u64 = 6;
     /// In the input: the beginning of a line, which goes into the carry.
     pub const STOWING: u64 = 7;
 }
@@ -80,9 +81,10 @@ pub struct Lane<'p> {
     into_way_out: RawFd,
     /// Descriptor 1 or 2.
     target: RawFd,
-    appends: bool,
-    /// The phase APPENDING was entered by this relay.
-    is_own_append: bool,
+    /// The target is a file, or a device that refuses splice: what is written goes past the way out.
+    is_straight: bool,
+    /// The phase STRAIGHT was entered by this relay.
+    began_straight: bool,
     stamp: Stamp,
 }
 
@@ -112,8 +114,8 @@ impl<'p> Lane<'p> {
             way_out: way_out.out.as_raw_fd(),
             into_way_out: way_out.into.as_raw_fd(),
             target,
-            appends: is_appended_to(target),
-            is_own_append: false,
+            is_straight: is_file(target),
+            began_straight: false,
             stamp: Stamp::default(),
         }
     }
@@ -156,10 +158,10 @@ impl<'p> Lane<'p> {
                 phase::READING_MUCH => self.read_much(from),
                 phase::DRESSING => self.dress(dress),
                 phase::WRITING => self.write(),
-                phase::FLUSHING | phase::APPENDING => {
+                phase::FLUSHING | phase::STRAIGHT => {
                     let moved = match self.phase() {
                         phase::FLUSHING => self.flush(),
-                        _ => self.append(),
+                        _ => self.write_straight(),
                     };
                     if moved == Rest::Stuck {
                         return Rest::Stuck;
@@ -215,8 +217,8 @@ impl<'p> Lane<'p> {
         set(&self.words.split_after, usize::from(after.split));
         set(&self.words.output, output);
         set(&self.words.base, 0);
-        if self.appends {
-            self.begin_appending();
+        if self.is_straight {
+            self.begin_straight();
         } else {
             self.enter(phase::WRITING);
         }
@@ -240,5 +242,38 @@ impl<'p> Lane<'p> {
         set(&source.carried, rest.len());
         set(&source.taken, get(&self.words.taken_after));
         self.enter(phase::IDLE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pipe;
+    use super::*;
+    use nix::fcntl::OFlag;
+
+    #[test]
+    fn who_reads_a_captured_fifo_takes_bytes_but_does_not_make_us_invent_any() {
+        let pages = Pages::new(1).expect("memory");
+        pages.choose_secret();
+        let pipe = || Pipe::new(OFlag::O_NONBLOCK, 65536).expect("a pipe");
+        let (staging, way_out, fifo) = (pipe(), pipe(), pipe());
+        // SAFETY: the only lane of the only relay to these pages.
+        let mut lane = unsafe { Lane::new(&pages, 1, &staging, &way_out) };
+        for (stolen, left) in [(5000, 3192), (8192, 0), (0, 8192)] {
+            let text = [b'x'; 8192];
+            assert_eq!(pipe::write(fifo.into.as_raw_fd(), &text), Ok(8192));
+            let before = get(&pages.source(0).taken);
+            lane.begin(0);
+            lane.take(fifo.out.as_raw_fd());
+            assert_eq!(lane.phase(), phase::READING_MUCH);
+            let mut thief = [0; 8192];
+            let took = pipe::read(fifo.out.as_raw_fd(), &mut thief[..stolen]);
+            assert_eq!(took, Ok(stolen));
+            lane.read_much(fifo.out.as_raw_fd());
+            assert_eq!(lane.phase(), phase::DRESSING);
+            assert_eq!(get(&lane.words.input), FRESH_AT + left, "{stolen} stolen");
+            assert_eq!(get(&pages.source(0).taken), before + left);
+            lane.enter(phase::IDLE);
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! | both | `pages`, `pipe`, `line` | |
 //!
 //! What is guaranteed, for a relay that is killed at any moment: no byte lost and none doubled where 1 and 2 are pipes,
-//! sockets, terminals or files that are not opened for appending (`lane` says how, and what holds for the others). For
+//! sockets or terminals (`lane` says how, and what holds for files and the rest). For
 //! writers: they wait when the reader waits; nothing is dropped while there is a reader; no SIGPIPE while monopod lives.
 //!
 //! The relay is cloned with exit signal 0, as the helper is and for the same reason: `waitpid` does not see it, so that
@@ -294,11 +294,7 @@ impl Relay {
 
     /// Takes away the FIFOs that were made.
     pub fn remove_fifos(&self) {
-        for source in &self.sources {
-            if let Origin::Fifo(fifo) = &source.origin {
-                fifo.remove();
-            }
-        }
+        source::remove_fifos(&self.sources);
     }
 
     fn fork(&self) -> Result<Process, Errno> {

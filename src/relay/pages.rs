@@ -44,7 +44,7 @@ pub struct LaneWords {
     pub output: AtomicU64,
     pub base: AtomicU64,
     pub base_after: AtomicU64,
-    pub size_before: AtomicU64,
+    pub place_before: AtomicU64,
     /// Bytes that nobody wanted: the reader is gone, or the disk is full.
     pub lost: AtomicU64,
 }

@@ -109,7 +109,13 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
         let name = capture.container.as_deref();
         let opened = match capture.follow {
             true => Followed::open(&capture.path).map(|(fd, it)| (fd, Origin::Followed(it))),
-            false => Fifo::open(&capture.path).map(|(fd, it)| (fd, Origin::Fifo(it))),
+            false => {
+                Fifo::open(&capture.path).and_then(|(fd, it)| match is_captured(&sources, &it) {
+                    // Each of two would have half of the bytes.
+                    true => Err(format!("{} is captured already", capture.path.display())),
+                    false => Ok((fd, Origin::Fifo(it))),
+                })
+            }
         };
         match opened {
             Ok((out, origin)) => sources.push(Source {
@@ -124,7 +130,25 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
     }
     match faults.is_empty() {
         true => Ok(sources),
-        false => Err(faults),
+        false => {
+            remove_fifos(&sources);
+            Err(faults)
+        }
+    }
+}
+
+fn is_captured(sources: &[Source], fifo: &Fifo) -> bool {
+    let is_it =
+        |source: &Source| matches!(&source.origin, Origin::Fifo(known) if known.is_same(fifo));
+    sources.iter().any(is_it)
+}
+
+/// Takes away the FIFOs that were made.
+pub fn remove_fifos(sources: &[Source]) {
+    for source in sources {
+        if let Origin::Fifo(fifo) = &source.origin {
+            fifo.remove();
+        }
     }
 }
 
@@ -151,6 +175,10 @@ fn lane_of(stream: Stream) -> usize {
 impl Source {
     fn pipe(bytes: usize) -> Result<(OwnedFd, OwnedFd), Errno> {
         let pipe = Pipe::new(OFlag::empty(), bytes)?;
+        // Of the reading end only, which nobody shares: the relay must not wait for one of them should somebody have opened
+        // it by path and read it empty.
+        // SAFETY: plain numbers.
+        unsafe { libc::fcntl(pipe.out.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         // Whoever the program runs as can then open its /dev/stdout, too. Refused: then only we can.
         // SAFETY: plain numbers.
         unsafe { libc::fchmod(pipe.into.as_raw_fd(), 0o622) };

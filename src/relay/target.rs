@@ -10,10 +10,15 @@ pub fn whole_lines(output: &[u8]) -> usize {
     if output.len() <= WHOLE_WRITE_BYTES {
         return output.len();
     }
-    let is_break = |byte: &u8| *byte == b'\n';
-    let last = output[..WHOLE_WRITE_BYTES].iter().rposition(is_break);
-    let end = last.or_else(|| output.iter().position(is_break));
+    let end = last_break(&output[..WHOLE_WRITE_BYTES])
+        .or_else(|| output.iter().position(|byte| *byte == b'\n'));
     end.map_or(output.len(), |end| end + 1)
+}
+
+fn last_break(text: &[u8]) -> Option<usize> {
+    // SAFETY: reads no byte beyond the slice's length.
+    let found = unsafe { libc::memrchr(text.as_ptr().cast(), i32::from(b'\n'), text.len()) };
+    (!found.is_null()).then(|| found as usize - text.as_ptr() as usize)
 }
 
 fn stat(fd: RawFd) -> Option<libc::stat> {
@@ -33,17 +38,23 @@ pub fn is_file(fd: RawFd) -> bool {
     kind(fd) == Some(libc::S_IFREG)
 }
 
-/// The size of a file; 0 of anything else.
-pub fn size(fd: RawFd) -> usize {
-    let file = stat(fd).filter(|_| is_file(fd));
-    file.map_or(0, |stat| stat.st_size as usize)
-}
-
-/// Whether it is a file that was opened for appending, which splice refuses.
-pub fn is_appended_to(fd: RawFd) -> bool {
-    // SAFETY: asks about a number.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    flags >= 0 && flags & libc::O_APPEND != 0 && is_file(fd)
+/// Where in a file the next write goes: to its end if it was opened for appending, else to the place that all who share the
+/// descriptor write on from. 0 of anything else.
+pub fn next_place(fd: RawFd) -> usize {
+    let Some(file) = stat(fd).filter(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG) else {
+        return 0;
+    };
+    // SAFETY: asks about a number, twice.
+    let (flags, place) = unsafe {
+        (
+            libc::fcntl(fd, libc::F_GETFL),
+            libc::lseek(fd, 0, libc::SEEK_CUR),
+        )
+    };
+    match flags & libc::O_APPEND {
+        0 => place.max(0) as usize,
+        _ => file.st_size as usize,
+    }
 }
 
 #[cfg(test)]

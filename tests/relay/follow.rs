@@ -1,7 +1,7 @@
 //! Log files that others write, across their rotation.
 
 use crate::life::{Folder, Life, begin, expect_count_slowly, relay_of, until};
-use std::io::BufRead;
+use std::io::{BufRead, Read, Write};
 use std::process::Command;
 
 /// A monopod that follows the log in this folder while its command waits for `go`.
@@ -52,6 +52,60 @@ fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
         let (status, _, err) = life.finish();
         assert!(status.success(), "{err}");
     }
+}
+
+#[test]
+fn a_link_is_followed_to_what_lies_beside_it_and_nowhere_else() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let secret = elsewhere.file("secret");
+    std::fs::write(&secret, "secret\n").expect("a file");
+    let log = folder.path.join("log");
+    std::os::unix::fs::symlink(&secret, &log).expect("a link");
+    let (status, _, err) = following(&folder, "true").finish();
+    assert_eq!(status.code(), Some(1));
+    assert!(err.contains("a link that leads out of its folder"), "{err}");
+
+    std::fs::remove_file(&log).expect("it is ours");
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut life = following(&folder, "read x < $0/go; true");
+    // Or what is written would be what was there at its start.
+    until("there is a relay", || relay_of(life.pid()));
+    let mut out = life.out.take().expect("a pipe");
+    let link = |to: &str| {
+        let new = folder.path.join("new");
+        std::os::unix::fs::symlink(to, &new).expect("a link");
+        std::fs::rename(&new, &log).expect("it is ours");
+    };
+    // By its name and by its whole path, and written to once more after it was found.
+    for (to, name) in [
+        ("log.1".to_owned(), "log.1"),
+        (folder.file("log.2"), "log.2"),
+    ] {
+        for round in ["first", "second"] {
+            let text = format!("{round} of {name}\n");
+            let mut options = std::fs::File::options();
+            let file = options
+                .append(true)
+                .create(true)
+                .open(folder.path.join(name));
+            file.expect("a file")
+                .write_all(text.as_bytes())
+                .expect("it is written");
+            if round == "first" {
+                link(&to);
+            }
+            let mut line = String::new();
+            out.read_line(&mut line).expect("text");
+            assert_eq!(line, text);
+        }
+    }
+    link(&secret);
+    std::fs::write(folder.path.join("go"), "go\n").expect("it reads");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).expect("text");
+    assert_eq!(rest, "");
+    assert!(life.finish().0.success());
 }
 
 #[test]

@@ -1,40 +1,32 @@
 //! A relay that is killed with SIGKILL under full load, again and again: no line is lost, none is doubled, no writer gets
 //! SIGPIPE.
 
-use crate::life::{Folder, begin, begin_with, expect_count, expect_count_slowly, relay_of, until};
-use crate::volume::{count, scale};
+use crate::life::{
+    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, relay_of,
+    terminal, until,
+};
+use crate::volume::{self, count, scale};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::os::fd::OwnedFd;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::Duration;
 
 /// So many lines that there is time for blows.
 fn many() -> u64 {
-    500_000 * scale()
+    1_000_000 * scale()
 }
 
 #[test]
 fn a_relay_that_is_killed_loses_no_line_and_doubles_none() {
     for how in ["prefix", "json"] {
-        let head = match how {
-            "prefix" => "sh | ",
-            _ => r#"{"stream":"stdout","container":"sh","log":""#,
-        };
-        let last = many() / if how == "json" { 5 } else { 1 };
+        let (head, tail) = volume::dress(how, "sh");
+        let last = many();
         let words = ["--output", how, "--output-time", "no", "--", "sh", "-c"];
         let mut life = begin(&[&words[..], &[&count(last)]].concat());
         let murder = life.murder();
-        let out = life.out.take().expect("a pipe");
-        let mut lines = out.split(b'\n');
-        for number in 1..=last {
-            let line = lines.next().expect("a line").expect("it can be read");
-            let text = line.strip_prefix(head.as_bytes());
-            let read =
-                text.and_then(|text| std::str::from_utf8(text.get(..99)?).ok()?.parse().ok());
-            assert_eq!(read, Some(number), "{}", String::from_utf8_lossy(&line));
-        }
-        assert!(lines.next().is_none(), "more came");
+        expect_dressed(life.out.take().expect("a pipe"), &head, tail, last, |_| {});
         let kills = murder.stop();
         let (status, _, said) = life.finish();
         assert!(status.success(), "{said}");
@@ -56,6 +48,51 @@ fn killed_before_a_slow_reader_too() {
     expect_count_slowly(life.out.take().expect("a pipe"), "sh | ", last, rest);
     assert!(murder.stop() > 10);
     assert!(life.finish().0.success());
+}
+
+/// What is shared with a program that wants it so: a write that finds no room says EAGAIN.
+fn set_nonblocking(fd: &OwnedFd) {
+    // SAFETY: plain numbers.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+}
+
+#[test]
+fn killed_before_a_pipe_a_socket_and_a_terminal_whether_or_not_they_block() {
+    for kind in ["pipe", "socket", "terminal"] {
+        for blocks in [true, false] {
+            let (from, to): (OwnedFd, OwnedFd) = match kind {
+                "pipe" => {
+                    let (from, to) = std::io::pipe().expect("a pipe");
+                    (from.into(), to.into())
+                }
+                "socket" => {
+                    let (from, to) = UnixStream::pair().expect("two sockets");
+                    (from.into(), to.into())
+                }
+                _ => terminal(),
+            };
+            if !blocks {
+                set_nonblocking(&to);
+            }
+            let last = 30_000;
+            let words = ["--output", "prefix", "--", "sh", "-c", &count(last)];
+            let mut life = begin_with(&words, Stdio::from(to));
+            let murder = life.murder();
+            let rest = |number| {
+                if number % 500 == 0 {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            };
+            // A terminal says no end, but EIO; so it is read as far as it must go.
+            let lines = BufReader::new(File::from(from));
+            match kind {
+                "terminal" => expect_count_slowly(lines.take(last * 105), "sh | ", last, rest),
+                _ => expect_count_slowly(lines, "sh | ", last, rest),
+            }
+            murder.stop();
+            assert!(life.end().success(), "{kind}");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A monopod that a story is about: started, read, killed at, and seen to its end.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -27,6 +28,7 @@ pub fn begin(words: &[&str]) -> Life {
 pub fn begin_with(words: &[&str], out: Stdio) -> Life {
     let mut child = Command::new(MONOPOD)
         .args(words)
+        .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(Stdio::piped())
@@ -152,9 +154,15 @@ pub fn expect_count(lines: impl BufRead, head: &str, last: u64) {
 }
 
 /// The same; after each line `rest` may take its time.
-pub fn expect_count_slowly(
+pub fn expect_count_slowly(lines: impl BufRead, head: &str, last: u64, rest: impl FnMut(u64)) {
+    expect_dressed(lines, head, "\n", last, rest);
+}
+
+/// The same; each line ends with `tail`.
+pub fn expect_dressed(
     mut lines: impl BufRead,
     head: &str,
+    tail: &str,
     last: u64,
     mut rest: impl FnMut(u64),
 ) {
@@ -164,7 +172,7 @@ pub fn expect_count_slowly(
         lines.read_until(b'\n', &mut line).expect("it can be read");
         let text = line
             .strip_prefix(head.as_bytes())
-            .and_then(|rest| rest.strip_suffix(b"\n"));
+            .and_then(|rest| rest.strip_suffix(tail.as_bytes()));
         let read = text
             .filter(|text| text.len() == 99)
             .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
@@ -178,6 +186,28 @@ pub fn expect_count_slowly(
         "more came: {}",
         String::from_utf8_lossy(&line)
     );
+}
+
+/// The two ends of a terminal that changes nothing.
+pub fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut master, mut slave) = (-1, -1);
+    // SAFETY: the kernel fills two numbers and a struct for which all zeroes is a value; both descriptors are nobody else's.
+    unsafe {
+        let none = std::ptr::null_mut();
+        let made = libc::openpty(
+            &raw mut master,
+            &raw mut slave,
+            none,
+            none.cast(),
+            none.cast(),
+        );
+        assert_eq!(made, 0, "a terminal");
+        let mut modes: libc::termios = std::mem::zeroed();
+        libc::tcgetattr(slave, &raw mut modes);
+        libc::cfmakeraw(&raw mut modes);
+        libc::tcsetattr(slave, libc::TCSANOW, &raw const modes);
+        (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
+    }
 }
 
 /// A folder of its own, which any uid may enter.

@@ -59,6 +59,19 @@ fn beside_inherited_output_captured_lines_are_as_they_were() {
 }
 
 #[test]
+fn a_writer_that_truncates_or_reopens_its_log_is_heard_on() {
+    let folder = Folder::new();
+    let log = folder.file("log");
+    // Held open as a JVM holds it, truncated by name and by descriptor (which a FIFO refuses), opened to read as well.
+    let script = "exec 3>>\"$0\"; echo 1 >&3; truncate -s 0 \"$0\" 2>/dev/null; echo 2 >&3; : > \"$0\"; echo 3 >&3
+        exec 3>&-; exec 3>\"$0\"; echo 4 >&3; exec 3<>\"$0\"; echo 5 >&3; exec 3>&-; echo 6 >> \"$0\"";
+    let life = begin(&["--capture", &log, "--", "sh", "-c", script, &log]);
+    let (status, out, err) = life.finish();
+    assert!(status.success(), "{err}");
+    assert_eq!(out, "1\n2\n3\n4\n5\n6\n");
+}
+
+#[test]
 fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
     let folder = Folder::new();
     let (file, fifo) = (folder.file("file"), folder.file("fifo"));
@@ -76,6 +89,23 @@ fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
             .expect("mkfifo runs")
             .success()
     );
+    // By two paths: neither could have all of it. What was made for the first of them is taken away.
+    for captured in ["fifo", "new"] {
+        let (one, other) = (folder.file(captured), folder.file(&format!("./{captured}")));
+        let twice = [
+            "--capture",
+            &one,
+            "--capture",
+            &other,
+            "--",
+            "echo",
+            "started",
+        ];
+        let (status, out, err) = begin(&twice).finish();
+        assert_eq!((status.code(), &*out), (Some(1), ""));
+        assert!(err.contains("is captured already"), "{err}");
+    }
+    assert!(!folder.path.join("new").exists());
     let (_, out, _) = begin(&["--capture", &fifo, "--", "sh", "-c", "echo x > $0", &fifo]).finish();
     assert_eq!(out, "x\n");
     let kept = std::fs::metadata(&fifo).expect("it was not ours to remove");

@@ -1,7 +1,9 @@
 //! Pods: the lines of each container under its name, up to its end and the pod's; and as whichever uid it runs.
 
 use crate::life::{Folder, MONOPOD, begin, is_root, until};
+use crate::volume::scale;
 use std::fs::File;
+use std::io::{BufRead, Write};
 use std::process::{Command, Output, Stdio};
 
 /// A container of a manifest in YAML's flow style; the script is a shell's, without single quotes.
@@ -82,6 +84,27 @@ fn a_container_that_is_restarted_goes_on_under_its_name_in_new_lines() {
         .expect("sh runs");
     assert_eq!(text(&output.stdout), "again | no end\nagain | no end\n");
     assert!(output.status.success());
+}
+
+#[test]
+fn standard_input_is_that_of_the_one_container_that_asks_for_it() {
+    let folder = Folder::new();
+    let containers = [
+        container("one", "", "cat; echo nothing"),
+        container("two", "stdin: true, ", "cat"),
+    ];
+    let path = manifest(&folder, "monopod/output: prefix", &containers);
+    let mut monopod = Command::new(MONOPOD);
+    monopod.args(["--control=none", "-f", &path]);
+    let (from, mut to) = std::io::pipe().expect("a pipe");
+    to.write_all(b"said to it\n").expect("there is room");
+    drop(to);
+    let output = monopod.stdin(from).output().expect("monopod runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        sorted(&text(&output.stdout)),
+        ["one | nothing", "two | said to it"]
+    );
 }
 
 /// Writes numbered lines without end and without minding SIGTERM; the number of each line that is written is written to a
@@ -212,6 +235,42 @@ fn containers_of_other_uids_open_their_stdout_stderr_and_captured_log_under_a_ro
         assert_eq!(sorted(&said), sorted(&out), "{output}: {errors}");
         std::fs::remove_file(&file).expect("it is ours");
     }
+}
+
+#[test]
+fn a_hundred_containers_write_at_once_and_every_line_is_whole_and_in_its_order() {
+    const MANY: usize = 100;
+    let last = 2_000 * scale();
+    let folder = Folder::new();
+    let script = |n: usize| {
+        format!(
+            "seq -f out-%099.0f 1 {last} & seq -f err-%099.0f 1 {last} >&2; wait; exit $(({n} % 2))"
+        )
+    };
+    let containers: Vec<String> = (0..MANY)
+        .map(|n| container(&format!("c{n}"), "", &script(n)))
+        .collect();
+    let path = manifest(&folder, "monopod/output: prefix", &containers);
+    let mut life = begin(&["--control=none", "-f", &path]);
+    let (out, err) = (life.out.take(), life.err.take());
+    let read = |lines: &mut dyn BufRead, stream: &str| {
+        let mut seen = vec![0; MANY];
+        for line in lines.lines().map(|line| line.expect("text")) {
+            // Beside them, monopod's own words are on standard error.
+            let Some((name, text)) = line.split_once(" | ") else {
+                continue;
+            };
+            let place: usize = name[1..].trim_end().parse().expect("a name");
+            seen[place] += 1;
+            assert_eq!(text, format!("{stream}-{:099}", seen[place]), "{name}");
+        }
+        assert_eq!(seen, vec![last; MANY], "{stream}");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| read(&mut out.expect("a pipe"), "out"));
+        read(&mut err.expect("a pipe"), "err");
+    });
+    assert_eq!(life.end().code(), Some(1));
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! Much output, and readers of every kind.
 
-use crate::life::{begin, expect_count, expect_count_slowly, until};
-use std::io::{BufRead, Read};
+use crate::life::{
+    Folder, MONOPOD, begin, begin_with, expect_count, expect_count_slowly, expect_dressed,
+    terminal, until,
+};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How many times as much as usual.
@@ -15,14 +20,34 @@ pub fn count(last: u64) -> String {
     format!("seq -f %099.0f 1 {last}")
 }
 
+/// What stands before and behind a text without its time.
+pub fn dress(how: &str, name: &str) -> (String, &'static str) {
+    match how {
+        "prefix" => (format!("{name} | "), "\n"),
+        _ => (
+            format!(r#"{{"stream":"stdout","container":"{name}","log":""#),
+            "\\n\"}\n",
+        ),
+    }
+}
+
 #[test]
-fn a_million_lines_come_out_with_a_prefix_once_and_in_order() {
+fn a_million_lines_come_out_with_a_prefix_as_json_and_of_a_captured_path_once_and_in_order() {
     let last = 1_000_000 * scale();
-    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", &count(last)]);
-    expect_count(life.out.take().expect("a pipe"), "sh | ", last);
-    let (status, _, said) = life.finish();
-    assert!(status.success(), "{said}");
-    assert_eq!(said, "");
+    let folder = Folder::new();
+    let (log, room) = (folder.file("log"), folder.path.display().to_string());
+    let captured = format!("{} > \"$0/log\"", count(last));
+    for (how, is_captured) in [("prefix", false), ("json", false), ("json", true)] {
+        let script = if is_captured { &captured } else { &count(last) };
+        let mut words = vec!["--output", how, "--output-time", "no", "--capture", &log];
+        words.extend(["--", "sh", "-c", script, &room]);
+        let mut life = begin(&words);
+        let (head, tail) = dress(how, "sh");
+        expect_dressed(life.out.take().expect("a pipe"), &head, tail, last, |_| {});
+        let (status, _, said) = life.finish();
+        assert!(status.success(), "{said}");
+        assert_eq!(said, "");
+    }
 }
 
 #[test]
@@ -79,6 +104,33 @@ fn a_reader_of_one_stream_that_has_stopped_holds_up_the_other_not_at_all() {
 }
 
 #[test]
+fn into_a_file_that_others_write_to_as_well_nobody_writes_over_anybody() {
+    let last = 200_000;
+    for appends in [false, true] {
+        let folder = Folder::new();
+        let mut options = File::options();
+        options.create(true).append(appends).write(true);
+        let file = options.open(folder.file("log")).expect("a file");
+        // The same opening of it, as containers have it that inherit their output.
+        let mut shared = file.try_clone().expect("a descriptor");
+        let words = ["--output", "prefix", "--", "sh", "-c", &count(last)];
+        let mut life = begin_with(&words, Stdio::from(file));
+        let mut others = 0;
+        while life.child.try_wait().expect("it is ours").is_none() {
+            others += 1;
+            let line = format!("other | {others:099}\n");
+            shared.write_all(line.as_bytes()).expect("it is written");
+        }
+        let read = std::fs::read(folder.file("log")).expect("it is there");
+        let (own, other): (Vec<&[u8]>, Vec<&[u8]>) = read
+            .split_inclusive(|byte| *byte == b'\n')
+            .partition(|line| line.starts_with(b"sh | "));
+        expect_count(BufReader::new(&*own.concat()), "sh | ", last);
+        expect_count(BufReader::new(&*other.concat()), "other | ", others);
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_survive() {
     let script = r"printf '\000\377\200a\n\303'; printf '\n'";
     let read = |how| {
@@ -95,6 +147,38 @@ fn bytes_that_are_no_text_survive() {
         "{json}"
     );
     assert!(json.contains(r#""base64":"ww=="}"#), "{json}");
+}
+
+#[test]
+fn colours_come_on_a_terminal_only_and_only_where_they_are_welcome() {
+    for (variable, value, expected) in [
+        ("TERM", "xterm", "\x1b[36msh |\x1b[0m hello\n"),
+        ("NO_COLOR", "1", "sh | hello\n"),
+    ] {
+        let (from, to) = terminal();
+        let mut monopod = Command::new(MONOPOD);
+        monopod.args([
+            "--output",
+            "prefix",
+            "--",
+            "sh",
+            "-c",
+            "echo hello; echo why >&2",
+        ]);
+        monopod
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm")
+            .env(variable, value);
+        let monopod = monopod
+            .stdin(Stdio::null())
+            .stdout(to)
+            .stderr(Stdio::piped());
+        let output = monopod.output().expect("it runs");
+        let (mut line, mut lines) = (String::new(), BufReader::new(File::from(from)));
+        lines.read_line(&mut line).expect("text");
+        assert_eq!(line, expected, "{variable}={value}");
+        assert_eq!(output.stderr, b"sh | why\n", "a pipe has none");
+    }
 }
 
 #[test]

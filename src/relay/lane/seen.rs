@@ -40,7 +40,7 @@ pub fn in_hand(words: &LaneWords, in_way_out: usize) -> usize {
     };
     match words.phase.load(Ordering::Acquire) {
         phase::DRESSING | phase::STOWING => input.saturating_sub(get(&words.cursor)),
-        phase::WRITING | phase::APPENDING => left_of_batch(get(&words.base)),
+        phase::WRITING | phase::STRAIGHT => left_of_batch(get(&words.base)),
         phase::FLUSHING => left_of_batch(get(&words.base_after).saturating_sub(in_way_out)),
         // Still in the source or in `staging`, where they are counted.
         _ => 0,

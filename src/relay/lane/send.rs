@@ -1,7 +1,7 @@
 //! The second half of a lane: from the output to descriptor 1 or 2.
 
 use super::super::pipe;
-use super::super::target::{is_file, size, whole_lines};
+use super::super::target::{is_file, next_place, whole_lines};
 use super::{Lane, Rest, get, phase, set};
 use nix::errno::Errno;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ impl Lane<'_> {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Rest::Stuck,
                 Err(Errno::EINVAL) => {
-                    self.append_instead();
+                    self.go_straight();
                     return Rest::Done;
                 }
                 Err(_) => left = self.give_up(),
@@ -49,29 +49,29 @@ impl Lane<'_> {
     }
 
     /// The target refuses splice: what is in the way out is in the output as well, and goes from there.
-    fn append_instead(&mut self) {
-        self.appends = true;
+    fn go_straight(&mut self) {
+        self.is_straight = true;
         let out = get(&self.words.base_after) - pipe::held(self.way_out);
         set(&self.words.base, out);
-        self.begin_appending();
+        self.begin_straight();
     }
 
-    pub(super) fn begin_appending(&mut self) {
-        set(&self.words.size_before, size(self.target));
-        self.is_own_append = true;
-        self.enter(phase::APPENDING);
+    pub(super) fn begin_straight(&mut self) {
+        set(&self.words.place_before, next_place(self.target));
+        self.began_straight = true;
+        self.enter(phase::STRAIGHT);
     }
 
-    pub(super) fn append(&mut self) -> Rest {
+    pub(super) fn write_straight(&mut self) -> Rest {
         self.empty_way_out();
         let output = &self.buffers.output[..get(&self.words.output)];
-        // What was written by a relay that was killed before it could say so. Who else appends to that file in those
+        // What was written by a relay that was killed before it could say so. Who else writes to that file in those
         // microseconds is mistaken for it.
-        let unseen = match self.is_own_append {
+        let unseen = match self.began_straight {
             true => 0,
-            false => size(self.target).saturating_sub(get(&self.words.size_before)),
+            false => next_place(self.target).saturating_sub(get(&self.words.place_before)),
         };
-        self.is_own_append = true;
+        self.began_straight = true;
         let place = (get(&self.words.base) + unseen).min(output.len());
         let most = match is_file(self.target) {
             true => output.len() - place,
@@ -92,7 +92,7 @@ impl Lane<'_> {
             self.batch_is_out();
         } else {
             // In this order: between the two, a SIGKILL doubles what was written in part, which files hardly do.
-            set(&self.words.size_before, size(self.target));
+            set(&self.words.place_before, next_place(self.target));
             set(&self.words.base, place + count);
         }
         Rest::Done

@@ -65,12 +65,20 @@ impl Lane<'_> {
         let source = self.source();
         let held = get(&self.words.staged);
         let room = &mut self.buffers.input[FRESH_AT..FRESH_AT + held];
+        let mut came = held;
         if room.ends_with(&self.pages.secret()) {
-            // They are there and nobody else takes them, so the kernel gives them all in one go.
-            while pipe::read(from, room) == Err(Errno::EINTR) {}
+            // They are there, so the kernel gives them all in one go. Unless somebody else took some: a FIFO may be read by
+            // anybody, a program's pipe by its owner. They are his then, and what lay in the input before is not told instead.
+            came = loop {
+                match pipe::read(from, room) {
+                    Err(Errno::EINTR) => {}
+                    read => break read.unwrap_or(0),
+                }
+            };
+            set(&self.words.taken_after, get(&source.taken) + came);
         }
         set(&source.taken, get(&self.words.taken_after));
-        self.begin_dressing(held);
+        self.begin_dressing(came);
     }
 
     pub(super) fn read(&mut self) {

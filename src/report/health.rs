@@ -174,7 +174,7 @@ impl Inquiry {
             return Page::text(200, "ok".to_owned());
         }
         if !unmatched.is_empty() {
-            unmatched.sort();
+            unmatched.sort_unstable();
             let quoted: Vec<String> = unmatched.iter().map(|name| format!("{name:?}")).collect();
             let _ = writeln!(
                 body,

@@ -10,6 +10,7 @@ use super::probes::Post;
 use crate::machine::{Answer, AskId, Ending, Happening, RunId, Unstartable};
 use crate::plan::{self, ContainerId, Role};
 use crate::time::Time;
+use litemap::LiteMap;
 use std::collections::BTreeSet;
 
 /// The containers.
@@ -19,7 +20,7 @@ pub struct Crew {
     containers: Vec<Container>,
     seen: Vec<Seen>,
     touched: BTreeSet<ContainerId>,
-    alarms: BTreeSet<(Time, ContainerId)>,
+    alarms: LiteMap<(Time, ContainerId), ()>,
     waiting_for_helper: BTreeSet<ContainerId>,
     /// Where orders are given.
     pub desk: Desk,
@@ -61,7 +62,7 @@ impl Crew {
             seen: plan.containers.iter().map(new).collect(),
             plan: plan.clone(),
             touched: BTreeSet::new(),
-            alarms: BTreeSet::new(),
+            alarms: LiteMap::new(),
             waiting_for_helper: BTreeSet::new(),
             desk: Desk::default(),
         }
@@ -162,7 +163,7 @@ impl Crew {
     pub fn lapse(&mut self, now: Time) {
         let due: Vec<ContainerId> = self
             .alarms
-            .iter()
+            .keys()
             .take_while(|(at, _)| *at <= now)
             .map(|(_, id)| *id)
             .collect();
@@ -229,7 +230,7 @@ impl Crew {
                 if let Some(old) = seen.alarm {
                     self.alarms.remove(&(old, id));
                 }
-                self.alarms.extend(alarm.map(|at| (at, id)));
+                self.alarms.extend(alarm.map(|at| ((at, id), ())));
                 seen.alarm = alarm;
             }
         }
@@ -237,6 +238,6 @@ impl Crew {
 
     /// When somebody wants to be woken first.
     pub fn deadline(&self) -> Option<Time> {
-        self.alarms.first().map(|(at, _)| *at)
+        self.alarms.first().map(|((at, _), ())| *at)
     }
 }

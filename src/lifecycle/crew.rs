@@ -230,7 +230,9 @@ impl Crew {
                 if let Some(old) = seen.alarm {
                     self.alarms.remove(&(old, id));
                 }
-                self.alarms.extend(alarm.map(|at| ((at, id), ())));
+                if let Some(new) = alarm {
+                    self.alarms.insert((new, id), ());
+                }
                 seen.alarm = alarm;
             }
         }

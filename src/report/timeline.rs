@@ -13,6 +13,7 @@ use super::view::{Frame, View};
 use crate::machine::{ContainerState, Ending, Termination};
 use crate::plan::{ContainerId, Role};
 use crate::time::Time;
+use litemap::LiteMap;
 use std::fmt::{Display, Formatter, Write};
 
 /// Pixels of a row: a line of words and a bar.
@@ -300,13 +301,10 @@ impl Scale {
     fn new(rows: &[Vec<Bar>], marks: &[Mark], now: Time) -> Scale {
         let of_bars = rows.iter().flatten().flat_map(|bar| [bar.from, bar.to]);
         let of_marks = marks.iter().map(|mark| mark.at);
-        let mut moments: Vec<Time> = of_bars
-            .chain(of_marks)
-            .chain([Time::START, now])
-            .map(|time| time.min(now))
-            .collect();
-        moments.sort_unstable();
-        moments.dedup();
+        let mut moments = LiteMap::new_vec();
+        for time in of_bars.chain(of_marks).chain([Time::START, now]) {
+            moments.insert(time.min(now), ());
+        }
         let last = seconds(now).max(f64::MIN_POSITIVE);
         let steps = moments.len().saturating_sub(1).max(1) as f64;
         let place = |(rank, at): (usize, &Time)| {
@@ -314,7 +312,7 @@ impl Scale {
             (seconds(*at), share * 100.0)
         };
         Scale {
-            stops: moments.iter().enumerate().map(place).collect(),
+            stops: moments.keys().enumerate().map(place).collect(),
         }
     }
 

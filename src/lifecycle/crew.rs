@@ -11,7 +11,6 @@ use crate::machine::{Answer, AskId, Ending, Happening, RunId, Unstartable};
 use crate::plan::{self, ContainerId, Role};
 use crate::time::Time;
 use litemap::LiteMap;
-use std::collections::BTreeSet;
 
 /// The containers.
 #[derive(Debug)]
@@ -19,9 +18,9 @@ pub struct Crew {
     plan: plan::Pod,
     containers: Vec<Container>,
     seen: Vec<Seen>,
-    touched: BTreeSet<ContainerId>,
+    touched: LiteMap<ContainerId, ()>,
     alarms: LiteMap<(Time, ContainerId), ()>,
-    waiting_for_helper: BTreeSet<ContainerId>,
+    waiting_for_helper: LiteMap<ContainerId, ()>,
     /// Where orders are given.
     pub desk: Desk,
 }
@@ -61,9 +60,9 @@ impl Crew {
                 .collect(),
             seen: plan.containers.iter().map(new).collect(),
             plan: plan.clone(),
-            touched: BTreeSet::new(),
+            touched: LiteMap::new(),
             alarms: LiteMap::new(),
-            waiting_for_helper: BTreeSet::new(),
+            waiting_for_helper: LiteMap::new(),
             desk: Desk::default(),
         }
     }
@@ -91,7 +90,7 @@ impl Crew {
     ) -> Option<T> {
         let container = self.containers.get_mut(id.0)?;
         let plan = self.plan.containers.get(id.0)?;
-        self.touched.insert(id);
+        self.touched.insert(id, ());
         let desk = &mut self.desk;
         Some(act(container, &mut Post { id, plan, desk }))
     }
@@ -105,15 +104,15 @@ impl Crew {
 
     /// Does something with every container that was touched.
     pub fn with_touched(&mut self, mut act: impl FnMut(&mut Container, &mut Post)) {
-        let touched: Vec<ContainerId> = self.touched.iter().copied().collect();
+        let touched: Vec<ContainerId> = self.touched.keys().copied().collect();
         for id in touched {
             self.with(id, &mut act);
         }
     }
 
     /// Who was touched.
-    pub fn touched(&self) -> &BTreeSet<ContainerId> {
-        &self.touched
+    pub fn touched(&self) -> impl Iterator<Item = &ContainerId> {
+        self.touched.keys()
     }
 
     /// A run's exec succeeded.
@@ -156,7 +155,9 @@ impl Crew {
 
     /// A helper has been started: those who waited for one go on.
     pub fn hear_helper(&mut self) {
-        self.touched.append(&mut self.waiting_for_helper);
+        for (id, ()) in std::mem::take(&mut self.waiting_for_helper) {
+            self.touched.insert(id, ());
+        }
     }
 
     /// Those whose deadlines are due.
@@ -192,14 +193,14 @@ impl Crew {
 
     /// Brings up to date what the pod decides by: where everybody stands.
     pub fn note(&mut self) {
-        for id in &self.touched {
+        for id in self.touched.keys() {
             self.seen[id.0].standing = self.containers[id.0].standing();
         }
     }
 
     /// All have acted: what can be seen of them is brought up to date, and people are told what has changed.
     pub fn tell(&mut self) {
-        for id in &self.touched {
+        for id in self.touched.keys() {
             let (container, seen) = (&self.containers[id.0], &mut self.seen[id.0]);
             let (was_started, was_ready) = (seen.started, seen.ready);
             seen.standing = container.standing();
@@ -220,10 +221,10 @@ impl Crew {
 
     /// The turn is over: the alarms are set anew for all who were touched.
     pub fn turn_over(&mut self) {
-        for id in std::mem::take(&mut self.touched) {
+        for (id, ()) in std::mem::take(&mut self.touched) {
             let (container, seen) = (&mut self.containers[id.0], &mut self.seen[id.0]);
             if container.waits_for_helper() {
-                self.waiting_for_helper.insert(id);
+                self.waiting_for_helper.insert(id, ());
             }
             let alarm = container.deadline();
             if alarm != seen.alarm {

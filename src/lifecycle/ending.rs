@@ -116,7 +116,7 @@ impl Ending {
     ) {
         if matches!(self.stage, Stage::Stopping) {
             crew.note();
-            let signalled = crew.touched().iter().filter_map(|id| {
+            let signalled = crew.touched().filter_map(|id| {
                 let stopping = crew.containers()[id.0].stopping();
                 stopping.and_then(Stop::is_to_be_killed_at)
             });

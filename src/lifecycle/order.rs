@@ -33,7 +33,7 @@ impl Order {
         // Those that had their turn before and are started again.
         let again: Vec<ContainerId> = crew
             .touched()
-            .range(..ContainerId(self.turn))
+            .take_while(|id| id.0 < self.turn)
             .copied()
             .collect();
         for id in again {

@@ -8,17 +8,17 @@ use super::{everyone, last_words};
 use crate::machine::{Action, Fact, Happening, RunId, Stage};
 use crate::plan::{Conduct, ExitCode, Placement, ProgramId, Signal, Target};
 use crate::report::words;
+use litemap::LiteMap;
 use nix::errno::Errno;
-use std::collections::BTreeSet;
 
 impl Core<'_> {
     /// Does as told, in order; what that came to is news for the machine in this very turn. `Some` is the end.
     pub fn perform_all(&mut self, actions: &[Action], news: &mut Vec<Fact>) -> Option<ExitCode> {
-        let mut struck_trees = BTreeSet::new();
+        let mut struck_trees = LiteMap::new_vec();
         for (place, action) in actions.iter().enumerate() {
             match action {
                 Action::Start(run, program) => news.extend(self.start(*run, *program)),
-                Action::Strike(_, Target::Tree, _) if struck_trees.contains(&place) => {}
+                Action::Strike(_, Target::Tree, _) if struck_trees.contains_key(&place) => {}
                 Action::Strike(_, Target::Tree, _) => {
                     self.strike_trees(actions, place, &mut struck_trees)
                 }
@@ -109,7 +109,7 @@ impl Core<'_> {
 
     /// All trees of the turn at once, from the first on, so that they share one look at all processes. Runs that are
     /// started later in the same turn wait for their own place.
-    fn strike_trees(&mut self, actions: &[Action], first: usize, struck: &mut BTreeSet<usize>) {
+    fn strike_trees(&mut self, actions: &[Action], first: usize, struck: &mut LiteMap<usize, ()>) {
         let mut orders = Vec::new();
         for (place, action) in actions.iter().enumerate().skip(first) {
             if let Action::Strike(run, Target::Tree, signal) = action
@@ -121,7 +121,7 @@ impl Core<'_> {
                     pid,
                     signal: *signal,
                 });
-                struck.insert(place);
+                struck.insert(place, ());
             }
         }
         if orders.is_empty() {

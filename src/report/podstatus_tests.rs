@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::report::samples::{self, LOGGER, WEB, WORKER, at, condition};
+use serde_json::json;
 
 fn shown(view: &View) -> Value {
     pod(&samples::frame(), view)

@@ -117,10 +117,9 @@ impl Passthrough {
             actions.push(Action::Start(run, program));
             self.state = State::Live { run, program };
         }
-        let signals = std::mem::take(&mut self.to_forward);
         match self.state {
             State::Live { run, .. } => {
-                for (received, handed_on) in signals {
+                for (received, handed_on) in self.to_forward.drain(..) {
                     let target = self.conduct.target;
                     actions.extend(handed_on.map(|signal| Action::Strike(run, target, signal)));
                     let job_control =
@@ -140,20 +139,19 @@ impl Passthrough {
             }
             State::Due(_) | State::Pausing | State::Left => {}
         }
+        self.to_forward.clear();
     }
 }
 
 impl Machine for Passthrough {
-    fn step(&mut self, _now: Time, facts: &[Fact]) -> Vec<Action> {
-        let mut actions = Vec::new();
+    fn step_into(&mut self, _now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         if matches!(self.state, State::Left) {
-            return actions;
+            return;
         }
         for fact in facts {
-            self.hear(*fact, &mut actions);
+            self.hear(*fact, actions);
         }
-        self.settle(&mut actions);
-        actions
+        self.settle(actions);
     }
 
     fn deadline(&self) -> Option<Time> {

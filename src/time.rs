@@ -31,6 +31,14 @@ impl Time {
         )
     }
 
+    /// The earlier of two moments, if there is any.
+    pub fn first(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -113,13 +113,13 @@ impl Asking {
 }
 
 impl Machine for Asking {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         let is_late = now.since(Time::START) > Duration::from_secs(20);
-        let actions = self.turn(facts).filter(|_| !is_late);
-        actions.unwrap_or_else(|| {
+        let turn = self.turn(facts).filter(|_| !is_late);
+        actions.extend(turn.unwrap_or_else(|| {
             log::error!("late: {is_late}; in {:?} came {facts:?}", self.chapter);
             vec![Action::Leave(WRONG)]
-        })
+        }));
     }
 
     fn deadline(&self) -> Option<Time> {

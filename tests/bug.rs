@@ -99,12 +99,12 @@ fn meet_the_bug(script: &str) -> Result<End, Failed> {
 struct Buggy(lifecycle::Pod);
 
 impl Machine for Buggy {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         let usr1 = Signal::parse("USR1");
         let touched =
             |fact: &Fact| matches!(fact, Fact::Signalled(signal, _) if Some(*signal) == usr1);
         assert!(!facts.iter().any(touched), "touched");
-        self.0.step(now, facts)
+        self.0.step_into(now, facts, actions);
     }
 
     fn deadline(&self) -> Option<Time> {

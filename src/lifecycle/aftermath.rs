@@ -30,13 +30,11 @@ impl Aftermath {
 }
 
 impl Machine for Aftermath {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
-        let mut actions = Vec::new();
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         let (code, kill_at) = (self.code, now.after(self.grace.max(super::FLOOR)));
         let (_, sweep) = self.sweep.get_or_insert_with(|| (now, Sweep::new(kill_at)));
         sweep.lapse(now);
-        sweep.settle(now, facts.contains(&Fact::Emptied), || code, &mut actions);
-        actions
+        sweep.settle(now, facts.contains(&Fact::Emptied), || code, actions);
     }
 
     fn deadline(&self) -> Option<Time> {

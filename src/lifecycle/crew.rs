@@ -8,7 +8,7 @@ use super::container::{Container, Judgement, Standing};
 use super::desk::Desk;
 use super::probes::Post;
 use crate::machine::{Answer, AskId, Ending, Happening, RunId, Unstartable};
-use crate::plan::{self, ContainerId, Role};
+use crate::plan::{self, ContainerId, Role, Signal, Target};
 use crate::time::Time;
 use litemap::LiteMap;
 
@@ -113,6 +113,20 @@ impl Crew {
     /// Who was touched.
     pub fn touched(&self) -> impl Iterator<Item = &ContainerId> {
         self.touched.keys()
+    }
+
+    /// Sends a signal to every run of a container of this role. Whether there was any.
+    pub fn strike_all(&mut self, role: Role, signal: Signal) -> bool {
+        let mut any = false;
+        for (container, seen) in self.containers.iter().zip(&self.seen) {
+            if seen.role == role
+                && let Some(run) = container.run()
+            {
+                self.desk.strike(run, Target::Process, signal);
+                any = true;
+            }
+        }
+        any
     }
 
     /// A run's exec succeeded.

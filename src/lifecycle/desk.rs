@@ -79,8 +79,8 @@ impl Desk {
         &mut self.actions
     }
 
-    /// The turn is over.
-    pub fn take_actions(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.actions)
+    /// The turn is over: what was ordered goes out.
+    pub fn hand_over(&mut self, actions: &mut Vec<Action>) {
+        actions.append(&mut self.actions);
     }
 }

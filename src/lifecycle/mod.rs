@@ -63,6 +63,8 @@ pub struct Pod {
     /// Containers that somebody wants restarted, until the turn settles.
     to_restart: Vec<ContainerId>,
     deadline: Option<Time>,
+    /// A turn was settled before.
+    has_settled: bool,
 }
 
 impl Pod {
@@ -78,6 +80,7 @@ impl Pod {
             signals: Signals::default(),
             to_restart: Vec::new(),
             deadline: pod.active_deadline.map(|span| Time::START.after(span)),
+            has_settled: false,
         }
     }
 
@@ -150,7 +153,19 @@ impl Pod {
         }
     }
 
+    /// Whether these facts, which were heard, leave everything as it is: then there is nothing to lapse and nothing to
+    /// settle, only signals to hand on. It is what most turns of a quiet pod are about, and the only ones in a hurry.
+    fn is_unmoved_by(&self, now: Time, facts: &[Fact]) -> bool {
+        let moves = |fact: &Fact| !matches!(fact, Fact::Signalled(..) | Fact::OrphanReaped { .. });
+        self.has_settled
+            && self.ending.is_none()
+            && self.anew.is_none()
+            && !facts.iter().any(moves)
+            && self.deadline().is_none_or(|at| now < at)
+    }
+
     fn settle(&mut self, now: Time, emptied: bool) {
+        self.has_settled = true;
         self.settle_helper(now);
         self.settle_course(now);
         self.signals.settle_before_stop(&mut self.crew);
@@ -250,16 +265,20 @@ impl Pod {
 }
 
 impl Machine for Pod {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         if self.ending.as_ref().is_some_and(Ending::has_left) {
-            return Vec::new();
+            return;
         }
         for fact in facts {
             self.hear(now, *fact);
         }
-        self.lapse(now);
-        self.settle(now, facts.contains(&Fact::Emptied));
-        self.crew.desk.take_actions()
+        if self.is_unmoved_by(now, facts) {
+            self.signals.settle(true, &mut self.crew);
+        } else {
+            self.lapse(now);
+            self.settle(now, facts.contains(&Fact::Emptied));
+        }
+        self.crew.desk.hand_over(actions);
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -267,10 +286,8 @@ impl Machine for Pod {
             Some(ending) => ending.deadline(),
             None => self.deadline,
         };
-        [ending, self.crew.deadline(), self.attendant.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = Time::first(self.crew.deadline(), self.attendant.deadline());
+        Time::first(ending, others)
     }
 
     fn status(&self) -> PodStatus {

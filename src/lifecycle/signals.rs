@@ -4,7 +4,7 @@
 //! it: what arrived in an order leaves in that order. What starts in a turn gets the signals of that turn.
 
 use super::crew::Crew;
-use crate::machine::{Happening, RunId};
+use crate::machine::Happening;
 use crate::plan::{ContainerId, Role, Signal, Target};
 
 /// The signals of one turn.
@@ -39,64 +39,30 @@ impl Signals {
     /// Before anybody is stopped: what came before the ask.
     pub fn settle_before_stop(&mut self, crew: &mut Crew) {
         if self.asked {
-            forward(&std::mem::take(&mut self.before_ask), true, crew);
+            let before_ask = self.before_ask.drain(..);
+            before_ask.for_each(|signal| forward(signal, true, crew));
         }
     }
 
     /// After all starts and stops: the rest. `anybody`: whether there may still be somebody to get it.
     pub fn settle(&mut self, anybody: bool, crew: &mut Crew) {
-        let Signals {
-            before_ask,
-            after_ask,
-            to_one,
-            ..
-        } = std::mem::take(self);
-        forward(&[before_ask, after_ask].concat(), anybody, crew);
-        for (id, signal) in to_one {
-            let run = crew
-                .containers()
-                .get(id.0)
-                .and_then(|container| container.run());
-            send(signal, run, crew);
+        let all = self.before_ask.drain(..).chain(self.after_ask.drain(..));
+        all.for_each(|signal| forward(signal, anybody, crew));
+        for (id, signal) in self.to_one.drain(..) {
+            let container = crew.containers().get(id.0);
+            match container.and_then(|container| container.run()) {
+                Some(run) => crew.desk.strike(run, Target::Process, signal),
+                None => crew.desk.say(Happening::SignalDropped(signal)),
+            }
         }
+        self.asked = false;
     }
 }
 
-fn forward(signals: &[Signal], anybody: bool, crew: &mut Crew) {
-    if signals.is_empty() {
-        return;
-    }
-    let runs = match anybody {
-        true => receivers(crew),
-        false => Vec::new(),
-    };
-    for signal in signals {
-        if runs.is_empty() {
-            send(*signal, None, crew);
-        }
-        for run in &runs {
-            send(*signal, Some(*run), crew);
-        }
-    }
-}
-
-fn send(signal: Signal, run: Option<RunId>, crew: &mut Crew) {
-    match run {
-        Some(run) => crew.desk.strike(run, Target::Process, signal),
-        None => crew.desk.say(Happening::SignalDropped(signal)),
-    }
-}
-
-fn receivers(crew: &Crew) -> Vec<RunId> {
-    let of = |role| {
-        let containers = crew.containers().iter().zip(crew.seen());
-        containers
-            .filter(move |(_, seen)| seen.role == role)
-            .filter_map(|(container, _)| container.run())
-            .collect::<Vec<RunId>>()
-    };
-    match of(Role::Main) {
-        none if none.is_empty() => of(Role::Init),
-        mains => mains,
+fn forward(signal: Signal, anybody: bool, crew: &mut Crew) {
+    let is_forwarded =
+        anybody && (crew.strike_all(Role::Main, signal) || crew.strike_all(Role::Init, signal));
+    if !is_forwarded {
+        crew.desk.say(Happening::SignalDropped(signal));
     }
 }

@@ -1,15 +1,16 @@
 //! The core's only reader of a clock.
 //!
-//! CLOCK_MONOTONIC, by way of `Instant`: graces and rests must not care when somebody sets the date. It stands still
-//! while a machine is suspended, as the kubelet's does.
+//! CLOCK_MONOTONIC: graces and rests must not care when somebody sets the date. It stands still while a machine is
+//! suspended, as the kubelet's does.
 
 use crate::time::Time;
-use std::time::{Instant, SystemTime};
+use nix::time::{ClockId, clock_gettime};
+use std::time::{Duration, SystemTime};
 
 /// Reads the time since it was made.
 #[derive(Debug)]
 pub struct Clock {
-    start: Instant,
+    start: Duration,
     wall_clock: SystemTime,
 }
 
@@ -17,7 +18,7 @@ impl Clock {
     /// A clock that says [`Time::START`] now.
     pub fn start() -> Clock {
         Clock {
-            start: Instant::now(),
+            start: since_boot(),
             wall_clock: SystemTime::now(),
         }
     }
@@ -29,6 +30,12 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> Time {
-        Time::START.after(self.start.elapsed())
+        Time::START.after(since_boot().saturating_sub(self.start))
     }
+}
+
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    // Every kernel has this clock (clock_gettime(2)).
+    now.map_or(Duration::ZERO, Duration::from)
 }

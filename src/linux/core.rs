@@ -22,9 +22,9 @@ use super::said::Said;
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
-use super::{last_words, reap, wait};
+use super::{last_words, reap, signals, wait};
 use crate::descriptors;
-use crate::machine::{Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
+use crate::machine::{Action, Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
 use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
@@ -61,7 +61,9 @@ pub struct Core<'a> {
     more_ended: bool,
     /// The signals of this turn.
     records: Vec<Record>,
-    /// The descriptors that were ready in this turn.
+    /// The descriptors to watch in this turn.
+    watched: Vec<i32>,
+    /// Those of them that were ready.
     ready: Vec<i32>,
     /// What the machine wants asked over the network, in this step.
     pub(super) asks: Vec<(AskId, CheckId)>,
@@ -76,6 +78,14 @@ pub struct Core<'a> {
 const FIRST_DYING_REST: Duration = Duration::from_millis(1);
 /// Often enough for a zombie in `ps`, seldom enough for a process that never dies.
 const LONGEST_DYING_REST: Duration = Duration::from_secs(1);
+
+/// What a turn is about. They are emptied and used again: a turn costs no memory.
+#[derive(Default)]
+pub struct Lists {
+    facts: Vec<Fact>,
+    actions: Vec<Action>,
+    news: Vec<Fact>,
+}
 
 /// The helper that is up.
 pub struct Helper {
@@ -119,6 +129,7 @@ impl<'a> Core<'a> {
             reception: plan.is_served().then(|| Reception::new(plan)),
             more_ended: false,
             records: Vec::new(),
+            watched: Vec::new(),
             ready: Vec::new(),
             asks: Vec::new(),
             dying: Vec::new(),
@@ -126,39 +137,25 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// One turn. `Some` is the end. The first turn does not wait.
-    pub fn turn(&mut self, machine: &mut dyn Machine, first: bool) -> Option<ExitCode> {
+    /// One turn. `Some` is the end. The first turn does not wait. `lists` are empty before and after it.
+    pub fn turn(
+        &mut self,
+        machine: &mut dyn Machine,
+        first: bool,
+        lists: &mut Lists,
+    ) -> Option<ExitCode> {
         if self.leaving.has_begun() {
             return self.turn_leaving(machine);
         }
-        let mut facts = if first {
+        if first {
             self.inbox.take_waiting(&mut self.records);
-            self.hear()
         } else {
-            let timeout = self.timeout(machine);
-            self.wait(timeout)
-        };
+            self.wait(machine);
+        }
+        self.hear(&mut lists.facts);
         let now = self.clock.now();
-        self.leaving.hear(now, &facts);
-        loop {
-            let mut news = Vec::new();
-            if let Some(reception) = &mut self.reception {
-                reception.hear(now, &facts);
-            }
-            let actions = machine.step(now, &facts);
-            if let Some(reception) = &mut self.reception {
-                reception.act(now, &actions);
-            }
-            if let Some(code) = self.perform_all(&actions, &mut news) {
-                return self.leave(now, code);
-            }
-            self.send_asks(&mut news);
-            if news.is_empty() {
-                break;
-            }
-            // Whether anything is left is a fact of every step; without it a refused fork would be waited for.
-            self.more_ended |= self.collect(&mut news);
-            facts = news;
+        if let Some(code) = self.live(machine, now, lists) {
+            return self.leave(now, code);
         }
         self.runs.turn_over();
         self.keep_relay();
@@ -166,10 +163,47 @@ impl<'a> Core<'a> {
         None
     }
 
+    /// Has the machine step until there is no news; empties the lists.
+    fn live(
+        &mut self,
+        machine: &mut dyn Machine,
+        now: Time,
+        Lists {
+            facts,
+            actions,
+            news,
+        }: &mut Lists,
+    ) -> Option<ExitCode> {
+        self.leaving.hear(now, facts);
+        loop {
+            if let Some(reception) = &mut self.reception {
+                reception.hear(now, facts);
+            }
+            machine.step_into(now, facts, actions);
+            if let Some(reception) = &mut self.reception {
+                reception.act(now, actions);
+            }
+            let end = self.perform_all(actions, news);
+            actions.clear();
+            facts.clear();
+            if end.is_some() {
+                return end;
+            }
+            self.send_asks(news);
+            if news.is_empty() {
+                return None;
+            }
+            // Whether anything is left is a fact of every step; without it a refused fork would be waited for.
+            self.more_ended |= self.collect(news);
+            std::mem::swap(facts, news);
+        }
+    }
+
     /// A turn between the machine's last word and the end: nothing is decided any more, output goes its way.
     fn turn_leaving(&mut self, machine: &dyn Machine) -> Option<ExitCode> {
-        let timeout = self.timeout(machine);
-        let facts = self.wait(timeout);
+        self.wait(machine);
+        let mut facts = Vec::new();
+        self.hear(&mut facts);
         let now = self.clock.now();
         self.leaving.hear(now, &facts);
         self.runs.turn_over();
@@ -189,42 +223,45 @@ impl<'a> Core<'a> {
         if self.more_ended {
             return Some(Duration::ZERO);
         }
-        let dying = (!self.dying.is_empty()).then_some(self.dying_rest);
-        self.dying_rest = (self.dying_rest * 2).min(LONGEST_DYING_REST);
-        let now = self.clock.now();
         let machines = match self.leaving.has_begun() {
             true => self.leaving.deadline(self.plan),
             false => machine.deadline(),
         };
         let relays = self.relay.as_ref().and_then(Relay::deadline);
-        let deadlines = [machines, relays].into_iter().flatten();
-        let deadlines = deadlines.map(|deadline| deadline.since(now));
-        deadlines.chain(dying).min()
+        let deadline = Time::first(machines, relays);
+        let mut timeout = deadline.map(|at| at.since(self.clock.now()));
+        if !self.dying.is_empty() {
+            let rest = self.dying_rest;
+            self.dying_rest = (rest * 2).min(LONGEST_DYING_REST);
+            timeout = Some(timeout.map_or(rest, |timeout| timeout.min(rest)));
+        }
+        timeout
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) -> Vec<Fact> {
-        let mut watched: Vec<i32> = self.runs.descriptors().collect();
-        watched.extend(
-            self.helper
-                .as_ref()
-                .map(|helper| helper.link.as_fd().as_raw_fd()),
-        );
-        watched.extend(self.relay.as_ref().and_then(Relay::watched));
+    fn wait(&mut self, machine: &dyn Machine) {
+        let timeout = self.timeout(machine);
+        let watched = &mut self.watched;
+        watched.clear();
+        self.runs.watch(watched);
+        if let Some(helper) = &self.helper {
+            watched.push(helper.link.as_fd().as_raw_fd());
+        }
+        if let Some(relays) = self.relay.as_ref().and_then(Relay::watched) {
+            watched.push(relays);
+        }
         let (records, ready) = (&mut self.records, &mut self.ready);
-        wait::wait(self.inbox, &watched, timeout, records, ready);
-        self.hear()
+        wait::wait(self.inbox, watched, timeout, records, ready);
     }
 
-    fn hear(&mut self) -> Vec<Fact> {
-        let (mut facts, mut signals) = (Vec::new(), Vec::new());
-        let child_has_ended = self.inbox.tell(&mut self.records, &mut signals);
+    fn hear(&mut self, facts: &mut Vec<Fact>) {
+        let child_has_ended = signals::child_has_ended(&self.records);
         // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
         // turn of a SIGTERM.
-        self.hear_execs(&mut facts);
+        self.hear_execs(facts);
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
-            self.more_ended = self.collect(&mut facts);
+            self.more_ended = self.collect(facts);
         }
         if child_has_ended && let Some(helper) = &self.helper {
             net::keep_going(helper.pid);
@@ -233,9 +270,8 @@ impl<'a> Core<'a> {
             self.terminal.take_back(ended.pid);
         }
         self.hear_relay();
-        self.hear_helper(&mut facts);
-        facts.extend(signals);
-        facts
+        self.hear_helper(facts);
+        self.inbox.tell(&mut self.records, facts);
     }
 
     /// Collects whoever has ended, and what those have left to be read. True if there may be more.
@@ -284,6 +320,9 @@ impl<'a> Core<'a> {
     }
 
     fn hear_execs(&mut self, facts: &mut Vec<Fact>) {
+        if self.ready.is_empty() {
+            return;
+        }
         let last_program = self.plan.programs.len().checked_sub(1);
         let mut last_has_started = false;
         self.runs.visit(&self.ready, |entry| {
@@ -316,7 +355,7 @@ impl<'a> Core<'a> {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
         let mut own: Vec<i32> = self.inbox.descriptors();
-        own.extend(self.runs.descriptors());
+        self.runs.watch(&mut own);
         own.extend(
             self.helper
                 .as_ref()

@@ -38,7 +38,7 @@ pub use signals::{Inbox, block_all, unblock};
 pub use standard::{Stderr, fill_holes};
 pub use stdin::read_to_end as read_stdin;
 
-use self::core::Core;
+use self::core::{Core, Lists};
 use crate::lifecycle::Aftermath;
 use crate::machine::Machine;
 use crate::net::control::Control;
@@ -73,8 +73,11 @@ pub fn run(
 
 fn lead(mut core: Core, mut machine: Box<dyn Machine>, plan: &Plan) -> ExitCode {
     let (mut first, mut had_bug) = (true, false);
+    let mut lists = Lists::default();
     loop {
-        let turn = catch_unwind(AssertUnwindSafe(|| core.turn(&mut *machine, first)));
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            core.turn(&mut *machine, first, &mut lists)
+        }));
         first = false;
         match turn {
             Ok(None) => {}
@@ -83,6 +86,7 @@ fn lead(mut core: Core, mut machine: Box<dyn Machine>, plan: &Plan) -> ExitCode 
             Err(_) if had_bug => return ExitCode::BUG,
             Err(_) => {
                 machine = Box::new(Aftermath::new(grace(plan), ExitCode::BUG));
+                lists = Lists::default();
                 (first, had_bug) = (true, true);
             }
         }

@@ -8,17 +8,17 @@ use super::{everyone, last_words};
 use crate::machine::{Action, Fact, Happening, RunId, Stage};
 use crate::plan::{Conduct, ExitCode, Placement, ProgramId, Signal, Target};
 use crate::report::words;
-use litemap::LiteMap;
 use nix::errno::Errno;
 
 impl Core<'_> {
     /// Does as told, in order; what that came to is news for the machine in this very turn. `Some` is the end.
     pub fn perform_all(&mut self, actions: &[Action], news: &mut Vec<Fact>) -> Option<ExitCode> {
-        let mut struck_trees = LiteMap::new_vec();
+        let mut struck_trees = Vec::new();
         for (place, action) in actions.iter().enumerate() {
             match action {
                 Action::Start(run, program) => news.extend(self.start(*run, *program)),
-                Action::Strike(_, Target::Tree, _) if struck_trees.contains_key(&place) => {}
+                Action::Strike(_, Target::Tree, _)
+                    if struck_trees.binary_search(&place).is_ok() => {}
                 Action::Strike(_, Target::Tree, _) => {
                     self.strike_trees(actions, place, &mut struck_trees)
                 }
@@ -108,11 +108,12 @@ impl Core<'_> {
     }
 
     /// All trees of the turn at once, from the first on, so that they share one look at all processes. Runs that are
-    /// started later in the same turn wait for their own place.
-    fn strike_trees(&mut self, actions: &[Action], first: usize, struck: &mut LiteMap<usize, ()>) {
-        let mut orders = Vec::new();
+    /// started later in the same turn wait for their own place. `struck` are the places that need no more, in order.
+    fn strike_trees(&mut self, actions: &[Action], first: usize, struck: &mut Vec<usize>) {
+        let (mut orders, before) = (Vec::new(), struck.len());
         for (place, action) in actions.iter().enumerate().skip(first) {
             if let Action::Strike(run, Target::Tree, signal) = action
+                && struck[..before].binary_search(&place).is_err()
                 && let Some((program, pid)) = self.whereabouts(*run)
             {
                 orders.push(Order {
@@ -121,9 +122,10 @@ impl Core<'_> {
                     pid,
                     signal: *signal,
                 });
-                struck.insert(place, ());
+                struck.push(place);
             }
         }
+        struck.sort_unstable();
         if orders.is_empty() {
             return;
         }

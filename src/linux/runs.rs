@@ -70,7 +70,8 @@ pub struct Runs {
     by_pid: BTreeMap<i32, RunId>,
     /// The live runs that have a descriptor; most have none.
     watched: BTreeSet<RunId>,
-    ended: BTreeMap<RunId, Ended>,
+    /// No more than a turn collects.
+    ended: Vec<(RunId, Ended)>,
 }
 
 impl Runs {
@@ -86,10 +87,12 @@ impl Runs {
         self.live.values()
     }
 
-    /// Every descriptor to watch.
-    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
-        let entries = self.watched.iter().filter_map(|run| self.live.get(run));
-        entries.flat_map(Entry::descriptors)
+    /// Adds every descriptor to watch.
+    pub fn watch(&self, watched: &mut Vec<i32>) {
+        if !self.watched.is_empty() {
+            let entries = self.watched.iter().filter_map(|run| self.live.get(run));
+            watched.extend(entries.flat_map(Entry::descriptors));
+        }
     }
 
     /// Has a look at each run that has one of these descriptors, which are in ascending order, in the order of their starts.
@@ -124,7 +127,7 @@ impl Runs {
             pid,
             kept: entry.kept,
         };
-        self.ended.insert(run, ended);
+        self.ended.push((run, ended));
         Some((run, entry.exec))
     }
 
@@ -135,7 +138,8 @@ impl Runs {
 
     /// A run that ended in this turn.
     pub fn find_ended(&mut self, run: RunId) -> Option<&mut Ended> {
-        self.ended.get_mut(&run)
+        let its = |(ended, _): &&mut (RunId, Ended)| *ended == run;
+        self.ended.iter_mut().find(its).map(|(_, ended)| ended)
     }
 
     /// The runs that ended in this turn.

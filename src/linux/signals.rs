@@ -10,8 +10,9 @@
 //! - where there are none, by `sigtimedwait`, which takes it out of the queue: no frame, no handler, no pipe, and a
 //!   forwarded signal that is a fifth faster, as fast as tini's.
 //!
-//! The handlers are installed when they are first needed; by then the first program is running. It starts sooner for
-//! that (signal-hook copies its whole table for each of 62 signals), and has nothing to reset.
+//! The handlers are installed when they are first needed, which is never where there is but one program and no helper,
+//! and otherwise when the first program is running: `wait` puts them off. It starts sooner for that (signal-hook copies its
+//! whole table for each of 62 signals), and has nothing to reset.
 //!
 //! What surprised us: with handlers that do not block each other, two pending signals are stacked and the later one
 //! runs first. And a PID 1 has no default actions: before `block_all` a SIGTERM is not late but gone, so that call is
@@ -43,6 +44,12 @@ fn record(info: &libc::siginfo_t) -> Record {
     // SAFETY: for senders without a pid the bytes are there all the same, and make a number that is no pid of ours.
     let pid = unsafe { info.si_pid() };
     [info.si_signo, pid, info.si_code, 0]
+}
+
+/// Whether one of them says so.
+pub fn child_has_ended(records: &[Record]) -> bool {
+    let is_sigchld = |record: &Record| record[0] == Signal::CHLD.number();
+    records.iter().any(is_sigchld)
 }
 
 /// Blocks every signal and gives back what was blocked before. The first act of `main`.
@@ -118,6 +125,11 @@ impl Inbox {
         });
     }
 
+    /// Whether that has been done.
+    pub fn is_open(&self) -> bool {
+        self.inherited_ignored.get().is_some()
+    }
+
     /// In a child: makes dispositions what they were before the handlers. All signals are still blocked.
     pub fn restore_dispositions(&self) {
         // Without handlers there is nothing to restore.
@@ -183,25 +195,21 @@ impl Inbox {
         records.extend_from_slice(&buffer[..count]);
     }
 
-    /// Records become facts. True if a child has ended.
-    pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) -> bool {
-        let mut child_has_ended = false;
+    /// Records become facts; SIGCHLD none, as it is but a reason to look.
+    pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) {
         for [number, pid, code, _] in records.drain(..) {
-            let Some(signal) = Signal::new(number) else {
+            let Some(signal) = Signal::new(number).filter(|signal| *signal != Signal::CHLD) else {
                 continue;
             };
             let from_kernel = code > 0;
             // What monopod caused itself is no message: SIGPIPE from its own log, SIGHUP and SIGCONT from giving up
             // its terminal.
-            if signal == Signal::CHLD {
-                child_has_ended = true;
-            } else if from_kernel {
+            if from_kernel {
                 facts.push(Fact::Signalled(signal, Sender::Kernel));
             } else if pid != self.own_pid {
                 facts.push(Fact::Signalled(signal, Sender::Process(pid)));
             }
         }
-        child_has_ended
     }
 
     /// The descriptors that are its own.
@@ -216,6 +224,11 @@ impl Inbox {
     /// What to watch beside what the core watches.
     pub fn bell(&self) -> Option<i32> {
         self.bell.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// What is blocked whenever we do not sleep.
+    pub fn everything(&self) -> SigSet {
+        musl::all()
     }
 
     /// What stays blocked when all else is let in.

@@ -38,8 +38,16 @@ use crate::time::Time;
 
 /// A decider. See the [law](self#the-law).
 pub trait Machine {
+    /// Hears the facts of one turn and adds what to do to `actions`, in order. The list is the caller's, because a turn in
+    /// which a signal is handed on is to cost no memory: allocating was half of what monopod did for one.
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>);
+
     /// Hears the facts of one turn and says what to do, in order.
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action>;
+    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.step_into(now, facts, &mut actions);
+        actions
+    }
 
     /// When to be woken at the latest, if nothing happens until then.
     fn deadline(&self) -> Option<Time>;

@@ -134,12 +134,11 @@ struct Scripted {
 }
 
 impl Machine for Scripted {
-    fn step(&mut self, _: Time, facts: &[Fact]) -> Vec<Action> {
+    fn step_into(&mut self, _: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         if on_signal("USR2", Vec::new())(facts).is_some() {
             self.script = curtain().into();
         }
         self.heard.extend(facts);
-        let mut actions = Vec::new();
         while let Some(step) = self.script.front()
             && let Some(then) = step(&self.heard)
         {
@@ -147,7 +146,6 @@ impl Machine for Scripted {
             actions.extend(then);
             self.heard.retain(|fact| facts.contains(fact));
         }
-        actions
     }
 
     fn deadline(&self) -> Option<Time> {

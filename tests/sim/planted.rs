@@ -66,8 +66,8 @@ impl<S: 'static> Spoilt<S> {
 }
 
 impl<S> Machine for Spoilt<S> {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
-        (self.step)(self, now, facts)
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
+        actions.extend((self.step)(self, now, facts));
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -87,9 +87,9 @@ struct Shown {
 }
 
 impl Machine for Shown {
-    fn step(&mut self, now: Time, facts: &[Fact]) -> Vec<Action> {
+    fn step_into(&mut self, now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         self.now = now;
-        self.machine.step(now, facts)
+        self.machine.step_into(now, facts, actions);
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -133,7 +133,7 @@ impl Bench {
             }
             probes.lapse(now, &mut post, &mut leftovers);
             probes.settle(now, Time::START, &mut post, &leftovers);
-            for action in desk.take_actions() {
+            for action in std::mem::take(desk.actions()) {
                 if let Action::Ask(ask, check) = action {
                     let kind = KINDS[check.0];
                     self.asked.push((kind, ms(now)));

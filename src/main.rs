@@ -83,14 +83,21 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
             log,
             warnings,
             notes,
+            hint,
         } => {
             linux::open_log(&log);
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
             notes.iter().for_each(|note| log::info!("{note}"));
-            run(plan, inherited_mask).unwrap_or_else(|fault| {
+            let code = run(plan, inherited_mask).unwrap_or_else(|fault| {
                 log::error!("{fault}");
                 ExitCode::FAILURE
-            })
+            });
+            if code == ExitCode::NOT_FOUND
+                && let Some(hint) = hint
+            {
+                log::error!("{hint}");
+            }
+            code
         }
     }
 }

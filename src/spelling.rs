@@ -4,19 +4,24 @@
 
 /// The known name that this one most likely stands for: one that begins with it, or is at most two slips away (one, if
 /// the name is so short that two slips would make anything of it). Upper and lower case are no slip.
-pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    nearest_of(name, &known.into_iter().collect::<Vec<_>>())
+}
+
+fn nearest_of<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     // Longer than any name there is: not worth the time.
     if name.len() > 64 {
         return None;
     }
     let slips = if name.len() < 4 { 1 } else { 2 };
     let name = name.to_ascii_lowercase();
-    let begins = known
-        .clone()
-        .find(|known| name.len() > 2 && known.to_ascii_lowercase().starts_with(&name));
+    let mut all = known.iter().copied();
+    let begins = all.find(|known| name.len() > 2 && known.to_ascii_lowercase().starts_with(&name));
     let near = || {
-        known
-            .map(|known| (distance(&name, &known.to_ascii_lowercase()), known))
+        let slipped = known
+            .iter()
+            .map(|known| (distance(&name, &known.to_ascii_lowercase()), *known));
+        slipped
             .filter(|(slipped, _)| *slipped <= slips)
             .min_by_key(|(slipped, _)| *slipped)
             .map(|(_, known)| known)

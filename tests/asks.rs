@@ -8,8 +8,7 @@ use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, AskId, Cause, Fact, Machine, Outcome, PodStatus};
 use monopod::plan::{
-    Asker, Check, CheckId, Conduct, ExitCode as Code, ExitMap, NetworkQuestion, Outputs,
-    Passthrough, Plan, Serving, Target,
+    Asker, Check, CheckId, Conduct, ExitCode as Code, NetworkQuestion, Passthrough, Plan,
 };
 use monopod::time::Time;
 use std::collections::BTreeSet;
@@ -175,23 +174,9 @@ fn live() -> ExitCode {
     checks.extend(vec![check(port(&deserted)); CHECKS as usize]);
     drop(deserted);
     let plan = Plan {
-        programs: Vec::new(),
-        conduct: Conduct::Passthrough(Passthrough {
-            main: None,
-            target: Target::Process,
-            rewrites: Vec::new(),
-            suspend_self: false,
-            farewell: false,
-            warn_on_reap: false,
-            remap_exit: ExitMap::default(),
-        }),
-        health: None,
-        serving: Serving::default(),
         subreaper: false,
-        parent_death_signal: None,
         checks,
-        outputs: Outputs::default(),
-        let_go: false,
+        ..Plan::bare(Vec::new(), Conduct::Passthrough(Passthrough::bare(None)))
     };
     let machine = Box::new(Asking {
         chapter: Chapter::Beginning,

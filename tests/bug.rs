@@ -9,8 +9,8 @@ use monopod::lifecycle;
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
-    Conduct, Container, Environment, ExitMap, Identity, Mask, Outputs, Placement, Plan, Pod,
-    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
+    Conduct, Container, Placement, Plan, Pod, Program, ProgramId, RestartPolicy, Role, Signal,
+    Stdin,
 };
 use monopod::time::Time;
 use std::ffi::CString;
@@ -122,59 +122,24 @@ fn live(script: &str) -> ExitCode {
         voice: Voice::Text,
         level: log::LevelFilter::Warn,
     });
-    let pod = Pod {
-        name: None,
-        containers: vec![Container {
-            name: "sh".to_owned(),
-            role: Role::Main,
-            program: ProgramId(0),
-            restart: Restart {
-                policy: RestartPolicy::Never,
-                rules: Vec::new(),
-                at_most: None,
-            },
-            startup_probe: None,
-            liveness_probe: None,
-            readiness_probe: None,
-            post_start: None,
-            pre_stop: None,
-            stop_signal: None,
-            kills_its_tree: false,
-            termination_message: None,
-        }],
-        stop_on: Signal::ASKING.to_vec(),
-        grace: Duration::from_secs(2),
-        drain: Duration::ZERO,
-        active_deadline: None,
-        readiness_gates: Vec::new(),
-        exit_code_from: None,
-        remap_exit: ExitMap::default(),
+    let main = Container {
+        kills_its_tree: false,
+        ..Container::bare("sh", Role::Main, ProgramId(0), RestartPolicy::Never)
     };
+    let pod = Pod::bare(vec![main], Duration::from_secs(2));
     let words = ["sh", "-c", script];
+    let argv = words
+        .into_iter()
+        .filter_map(|word| CString::new(word).ok())
+        .collect();
+    let program = Program {
+        placement: Placement::Group,
+        stdin: Stdin::Inherited,
+        ..Program::bare("sh", argv)
+    };
     let plan = Plan {
-        programs: vec![Program {
-            name: "sh".to_owned(),
-            argv: words
-                .into_iter()
-                .filter_map(|word| CString::new(word).ok())
-                .collect(),
-            placement: Placement::Group,
-            foreground: false,
-            mask: Mask::Empty,
-            stdin: Stdin::Inherited,
-            environment: Environment::inherited(),
-            working_dir: None,
-            identity: Identity::default(),
-            kept_output: false,
-        }],
-        conduct: Conduct::Pod(pod.clone()),
-        health: None,
-        serving: Serving::default(),
-        subreaper: true,
-        parent_death_signal: None,
-        checks: Vec::new(),
-        outputs: Outputs::default(),
         let_go: true,
+        ..Plan::bare(vec![program], Conduct::Pod(pod.clone()))
     };
     let machine = Box::new(Buggy(lifecycle::Pod::new(&plan, &pod)));
     match (linux::become_subreaper(), Inbox::new(mask)) {

@@ -7,7 +7,7 @@
 
 use super::drop_in::{self, Options, Particulars, Piece};
 use super::{Invocation, LogSettings, Surroundings, VERSION, Voice};
-use crate::plan::{ExitMap, Mask, Passthrough, Placement, ProgramId, Target};
+use crate::plan::{Mask, Passthrough, Placement, ProgramId, Target};
 use log::LevelFilter;
 use std::ffi::OsString;
 
@@ -72,17 +72,12 @@ fn run(command: Option<Vec<OsString>>, group: bool, surroundings: &Surroundings)
             parent_death_signal: None,
         },
         Passthrough {
-            main,
             target: if group {
                 Target::Group
             } else {
                 Target::Process
             },
-            rewrites: Vec::new(),
-            suspend_self: false,
-            farewell: false,
-            warn_on_reap: false,
-            remap_exit: ExitMap::default(),
+            ..Passthrough::bare(main)
         },
         LogSettings {
             voice: Voice::Catatonit,

@@ -40,6 +40,12 @@ pub(super) fn is_verb(word: &OsStr) -> bool {
     VERBS.iter().any(|(verb, ..)| word == *verb)
 }
 
+/// All first words that are no program's name: these, and those with a grammar of their own.
+pub(super) fn subcommands() -> impl Iterator<Item = &'static str> + Clone {
+    let verbs = VERBS.iter().map(|(verb, ..)| *verb);
+    verbs.chain(["probe", "check"])
+}
+
 /// The lines of the help text for these.
 pub(super) fn usage() -> String {
     let line = |(verb, behind, what): (&str, &str, &str)| {

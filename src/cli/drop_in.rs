@@ -4,10 +4,7 @@
 //! is the value `=3`.
 
 use super::{Invocation, LogSettings, VERSION, values};
-use crate::plan::{
-    Conduct, Environment, ExitCode, Identity, Mask, Outputs, Passthrough, Placement, Plan, Program,
-    Serving, Signal, Stdin,
-};
+use crate::plan::{Conduct, ExitCode, Mask, Passthrough, Placement, Plan, Program, Signal, Stdin};
 use lexopt::{Arg, Error, Parser};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -127,33 +124,24 @@ pub(super) fn run(
             .map(|word| values::c_string(word.as_bytes()))
             .collect();
         Program {
-            name: values::program_name(&argv),
-            argv,
             placement: particulars.placement,
             foreground: particulars.foreground,
             mask: particulars.mask,
             stdin: Stdin::Inherited,
-            environment: Environment::inherited(),
-            working_dir: None,
-            identity: Identity::default(),
-            kept_output: false,
+            ..Program::bare(values::program_name(&argv), argv)
         }
     });
     Invocation::Run {
         plan: Plan {
-            programs: programs.collect(),
-            checks: Vec::new(),
-            outputs: Outputs::default(),
-            conduct: Conduct::Passthrough(conduct),
-            health: None,
-            serving: Serving::default(),
             subreaper: particulars.subreaper,
             parent_death_signal: particulars.parent_death_signal,
             let_go: true,
+            ..Plan::bare(programs.collect(), Conduct::Passthrough(conduct))
         },
         log,
         warnings,
         notes: Vec::new(),
+        hint: None,
     }
 }
 

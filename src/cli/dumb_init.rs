@@ -8,7 +8,7 @@
 
 use super::drop_in::{self, Options, Particulars, Piece};
 use super::{Invocation, LogSettings, Surroundings, VERSION, Voice};
-use crate::plan::{ExitMap, Mask, Passthrough, Placement, ProgramId, Signal, Target};
+use crate::plan::{Mask, Passthrough, Placement, ProgramId, Signal, Target};
 use log::LevelFilter;
 use std::ffi::{OsStr, OsString};
 
@@ -125,13 +125,11 @@ fn run(
             parent_death_signal: None,
         },
         Passthrough {
-            main: Some(ProgramId(0)),
             target,
             rewrites: rules,
             suspend_self: true,
             farewell: !single_child,
-            warn_on_reap: false,
-            remap_exit: ExitMap::default(),
+            ..Passthrough::bare(Some(ProgramId(0)))
         },
         LogSettings {
             voice: Voice::DumbInit,

@@ -12,6 +12,7 @@
 //! none (`tini sh -c true` fails), and takes a later `--` away from the program. A musl build of the same source does
 //! neither. Here options end at the first word that is none.
 
+mod again;
 mod catatonit;
 mod check;
 mod control;
@@ -20,6 +21,7 @@ mod dumb_init;
 mod env_file;
 pub mod flags;
 mod gather;
+mod misspelt;
 mod native;
 mod outputs;
 mod pod_form;
@@ -37,6 +39,10 @@ use std::time::Duration;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and it is taken apart at once"
+)]
 pub enum Invocation {
     /// Run this plan.
     Run {
@@ -48,6 +54,8 @@ pub enum Invocation {
         warnings: Vec<String>,
         /// To be said at level info before anything starts.
         notes: Vec<String>,
+        /// To be said if it ends because there is no such command.
+        hint: Option<String>,
     },
     /// Print this and leave.
     Print {

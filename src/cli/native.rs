@@ -8,12 +8,12 @@ use super::flags;
 use super::gather::{Flags, Gathered, gather};
 use super::values::Retries;
 use super::{
-    Invocation, LogSettings, Surroundings, VERSION, Voice, check, control, env_file, outputs,
-    pod_form, probe, probe_flag, values,
+    Invocation, LogSettings, Surroundings, VERSION, Voice, again, check, control, env_file,
+    misspelt, outputs, pod_form, probe, probe_flag, values,
 };
 use crate::plan::{
-    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Identity, Mask, Placement,
-    Plan, Pod, Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
+    Conduct, Container, Control, Environment, ExitCode, ExitMap, Hook, Placement, Plan, Pod,
+    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
 };
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -45,6 +45,7 @@ pub(super) fn parse(words: &[OsString], surroundings: &Surroundings) -> Invocati
                 log: understood.log,
                 warnings: understood.warnings,
                 notes: understood.notes,
+                hint: misspelt::subcommand(words),
             },
             Err(refusal) => refusal.told(),
         },
@@ -68,8 +69,26 @@ pub(super) struct Understood {
     pub pod: Option<String>,
 }
 
-/// A command alone, or a manifest; or the faults to print.
+/// A command alone, or a manifest; or the faults to print. Variables that are nearly ours may be why there are any.
 pub(super) fn understand(
+    said: Gathered,
+    surroundings: &Surroundings,
+    purpose: Purpose,
+) -> Result<Understood, Refusal> {
+    let misspelt = misspelt::variables(surroundings);
+    match understand_all(said, surroundings, purpose) {
+        Ok(mut understood) => {
+            understood.warnings.extend(misspelt);
+            Ok(understood)
+        }
+        Err(mut refusal) => {
+            refusal.faults.extend(misspelt);
+            Err(refusal)
+        }
+    }
+}
+
+fn understand_all(
     mut said: Gathered,
     surroundings: &Surroundings,
     purpose: Purpose,
@@ -79,6 +98,14 @@ pub(super) fn understand(
             .push("--as must be the first word after monopod".to_owned());
     }
     let log = log_settings(&mut said);
+    if purpose == Purpose::Run
+        && let Some(fault) = again::refusal(&said, surroundings)
+    {
+        return Err(Refusal {
+            code: ExitCode::FAILURE,
+            faults: vec![fault],
+        });
+    }
     if let Some(file) = said.last(&flags::FILE, |file| Ok(file.to_owned())) {
         return pod_form::understand(said, &file, log, surroundings, purpose);
     }
@@ -236,44 +263,27 @@ fn plan(said: &mut Gathered, surroundings: &Surroundings) -> Plan {
     let serving = serving(said, false);
     // What asks, is told or is restarted later needs the working directory and the descriptors long after the start.
     let let_go = pre_stop.is_none() && is_bare && serving.control.is_none();
+    let pod = Pod {
+        stop_on,
+        drain,
+        remap_exit,
+        ..Pod::bare(containers, grace)
+    };
     Plan {
-        conduct: Conduct::Pod(Pod {
-            name: None,
-            containers,
-            stop_on,
-            grace,
-            drain,
-            active_deadline: None,
-            readiness_gates: Vec::new(),
-            exit_code_from: None,
-            remap_exit,
-        }),
+        checks,
+        outputs,
         health,
         serving,
-        subreaper: true,
-        parent_death_signal: None,
-        outputs,
         let_go,
-        programs,
-        checks,
+        ..Plan::bare(programs, Conduct::Pod(pod))
     }
 }
 
 /// One run of a program, as flags alone can say it. What its process leaves behind lives on beside the command.
 fn container(name: String, role: Role, program: ProgramId) -> Container {
     Container {
-        name,
-        role,
-        program,
-        restart: restart(Retries::AtMost(0)),
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
         kills_its_tree: false,
-        termination_message: None,
+        ..Container::bare(name, role, program, RestartPolicy::Never)
     }
 }
 
@@ -292,16 +302,11 @@ fn restart(retries: Retries) -> Restart {
 
 fn program(name: String, argv: Vec<CString>, stdin: Stdin, environment: &Environment) -> Program {
     Program {
-        name,
-        argv,
         placement: Placement::Group,
         foreground: true,
-        mask: Mask::Empty,
         stdin,
         environment: environment.clone(),
-        working_dir: None,
-        identity: Identity::default(),
-        kept_output: false,
+        ..Program::bare(name, argv)
     }
 }
 

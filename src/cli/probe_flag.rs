@@ -281,8 +281,7 @@ fn whole_seconds(text: &str) -> Option<u32> {
 }
 
 fn unknown(key: &str, text: &str) -> String {
-    let meant = spelling::nearest(key, KEYS.into_iter())
-        .or_else(|| spelling::nearest(key, API_KEYS.into_iter()));
+    let meant = spelling::nearest(key, KEYS).or_else(|| spelling::nearest(key, API_KEYS));
     let guess = match meant {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("it knows {}", KEYS.join(", ")),

@@ -131,17 +131,14 @@ fn run(command: Vec<OsString>, asked: Asked, surroundings: &Surroundings) -> Inv
             parent_death_signal: asked.parent_death_signal,
         },
         Passthrough {
-            main: Some(ProgramId(0)),
             target: if group {
                 Target::Group
             } else {
                 Target::Process
             },
-            rewrites: Vec::new(),
-            suspend_self: false,
-            farewell: false,
             warn_on_reap: asked.warn_on_reap,
             remap_exit: asked.remap_exit,
+            ..Passthrough::bare(Some(ProgramId(0)))
         },
         LogSettings {
             voice: Voice::Tini,

@@ -81,7 +81,7 @@ pub(super) fn control_path(value: &OsStr) -> Result<Option<PathBuf>, String> {
     const LONGEST: usize = 107;
     match value.len() {
         0 => Err("a path is missing; write /run/monopod/control.sock, or none".to_owned()),
-        ..=LONGEST => Ok((value != "none").then(|| PathBuf::from(value))),
+        1..=LONGEST => Ok((value != "none").then(|| PathBuf::from(value))),
         _ => Err(format!("the path of a socket has at most {LONGEST} bytes")),
     }
 }

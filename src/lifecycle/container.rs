@@ -107,10 +107,16 @@ impl Container {
             return instance.end(post, run, how);
         }
         let asked = asked || instance.stopping().is_some();
+        // Its SIGKILL was ours, whoever else was a victim at the time.
+        let is_ours = instance.stopping().is_some_and(Stop::is_past_its_grace);
+        let how = how.map(|ending| match ending {
+            Ending::OutOfMemory if is_ours => Ending::Killed(Signal::KILL),
+            ending => ending,
+        });
         let begun = instance.begun();
         let end = Termination {
             ending: how.unwrap_or_else(|why| Ending::Exited(why.code())),
-            unstartable: how.is_err(),
+            unstartable: how.err(),
             started_at: instance.since().unwrap_or(begun),
             finished_at: now,
         };
@@ -165,13 +171,13 @@ impl Container {
             self.state = State::Over;
             return Judgement::Nothing;
         }
-        self.remains = Some(run).filter(|_| post.plan.kills_its_tree && !end.unstartable);
+        self.remains = Some(run).filter(|_| post.plan.kills_its_tree && end.unstartable.is_none());
         self.lets_pass |= post.plan.role == Role::Main;
         self.failures = match end.ending.is_success() {
             true => 0,
             false => self.failures.saturating_add(1),
         };
-        if end.unstartable {
+        if end.unstartable.is_some() {
             self.trouble = Some(WaitingReason::RunContainerError);
         }
         let fate = fate(post.plan, &end, killed, self.failures);
@@ -187,7 +193,7 @@ impl Container {
         }
         match fate {
             Fate::Failed if post.plan.role == Role::Init => {
-                if !end.unstartable {
+                if end.unstartable.is_none() {
                     post.desk.say(Happening::InitFailed(post.id, end.ending));
                 }
                 Judgement::InitFailed

@@ -193,7 +193,9 @@ impl Pod {
         }
         self.crew.turn_over();
         let since = self.ending.as_ref().map(Ending::since);
-        self.verdict.settle(now, &self.crew, &self.order, since);
+        let anew = self.anew.is_some();
+        self.verdict
+            .settle(now, &self.crew, &self.order, anew, since);
     }
 
     fn settle_helper(&mut self, now: Time) {

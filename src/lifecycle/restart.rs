@@ -39,8 +39,8 @@ pub fn fate(plan: &Container, end: &Termination, killed: Option<KillCause>, fail
         Some(KillCause::Stop | KillCause::Probe(..) | KillCause::PostStart) | None => {}
     }
     let code = match end.unstartable {
-        true => START_ERROR,
-        false => end.ending.code(),
+        Some(_) => START_ERROR,
+        None => end.ending.code(),
     };
     let success = code == ExitCode::SUCCESS;
     let over = if success { Fate::Done } else { Fate::Failed };
@@ -76,7 +76,7 @@ fn by_rules(restart: &Restart, code: ExitCode) -> Option<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Ending;
+    use crate::machine::{Ending, Stage, Unstartable};
     use crate::plan::{ProbeKind, ProgramId, RestartRule, Signal};
     use crate::time::Time;
     use Fate::{Again, Done, Failed};
@@ -88,30 +88,15 @@ mod tests {
             values: values.to_vec(),
             action: RuleAction::Restart,
         };
-        Container {
-            name: "web".to_owned(),
-            role,
-            program: ProgramId(0),
-            restart: Restart {
-                policy,
-                rules: rules.iter().map(rule).collect(),
-                at_most: None,
-            },
-            startup_probe: None,
-            liveness_probe: None,
-            readiness_probe: None,
-            post_start: None,
-            pre_stop: None,
-            stop_signal: None,
-            kills_its_tree: true,
-            termination_message: None,
-        }
+        let mut container = Container::bare("web", role, ProgramId(0), policy);
+        container.restart.rules = rules.iter().map(rule).collect();
+        container
     }
 
     fn exited(code: u8) -> Termination {
         Termination {
             ending: Ending::Exited(ExitCode(code)),
-            unstartable: false,
+            unstartable: None,
             started_at: Time::START,
             finished_at: Time::START,
         }
@@ -187,7 +172,10 @@ mod tests {
     #[test]
     fn s157_what_could_not_be_started_is_judged_by_128() {
         let end = Termination {
-            unstartable: true,
+            unstartable: Some(Unstartable {
+                stage: Stage::Exec,
+                errno: libc::ENOENT,
+            }),
             ..exited(127)
         };
         let plan = container(Role::Main, Never, &[(true, &[128])]);

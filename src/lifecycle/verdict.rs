@@ -11,8 +11,8 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct Verdict {
     phase: Phase,
-    /// Initialized, ContainersReady, Ready.
-    conditions: [Condition; 3],
+    /// Initialized, ContainersReady, Ready, AllContainersRestarting.
+    conditions: [Condition; 4],
     gates: Vec<Option<bool>>,
     /// The signal that asked for the stop.
     asked: Option<Signal>,
@@ -27,7 +27,7 @@ impl Verdict {
     pub fn new(gates: usize) -> Verdict {
         Verdict {
             phase: Phase::Pending,
-            conditions: [Condition::default(); 3],
+            conditions: [Condition::default(); 4],
             gates: vec![None; gates],
             asked: None,
             deadline_exceeded: false,
@@ -89,8 +89,16 @@ impl Verdict {
         pod.remap_exit.apply(code)
     }
 
-    /// Brings phase and conditions up to date. `ending`: since when the pod is being stopped or has come to its end.
-    pub fn settle(&mut self, now: Time, crew: &Crew, order: &Order, ending: Option<Time>) {
+    /// Brings phase and conditions up to date. `anew`: all is being stopped to be started again; `ending`: since when the
+    /// pod is being stopped or has come to its end.
+    pub fn settle(
+        &mut self,
+        now: Time,
+        crew: &Crew,
+        order: &Order,
+        anew: bool,
+        ending: Option<Time>,
+    ) {
         let seen = crew.seen();
         if !matches!(self.phase, Phase::Succeeded | Phase::Failed) {
             self.phase = self.phase(seen, order.initialized(), ending.is_some());
@@ -121,10 +129,15 @@ impl Verdict {
             true => because(gates, ConditionReason::ReadinessGatesNotReady),
             false => because(false, ConditionReason::ContainersNotReady),
         };
+        let anew_because = match anew {
+            true => ConditionReason::RestartAllContainersStarted,
+            false => because(false, ConditionReason::None),
+        };
         let news = [
             (initialized, initialized_because),
             (ready, because(ready, ConditionReason::ContainersNotReady)),
             (ready && gates, ready_because),
+            (anew, anew_because),
         ];
         for (condition, (holds, reason)) in self.conditions.iter_mut().zip(news) {
             // S181: a new reason is no transition.
@@ -162,13 +175,13 @@ impl Verdict {
             holds: true,
             ..Condition::default()
         };
-        let [initialized, containers_ready, ready] = self.conditions;
+        let [initialized, containers_ready, ready, anew] = self.conditions;
         let containers = crew.plan().containers.iter().zip(crew.containers());
         PodStatus {
             phase: self.phase,
             deadline_exceeded: self.deadline_exceeded,
             stopping_since: ending,
-            conditions: [always, always, initialized, containers_ready, ready],
+            conditions: [always, always, initialized, containers_ready, ready, anew],
             containers: containers
                 .map(|(plan, container)| container.status(plan.role))
                 .collect(),

@@ -22,6 +22,7 @@ use super::said::Said;
 use super::signals::{Inbox, Record};
 use super::spawn::{self, Spawner};
 use super::tty::Terminal;
+use super::victims::Victims;
 use super::{last_words, reap, signals, wait};
 use crate::descriptors;
 use crate::machine::{Action, Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
@@ -57,6 +58,7 @@ pub struct Core<'a> {
     listener: Option<OwnedFd>,
     control: Option<Control>,
     pub(super) reception: Option<Reception>,
+    victims: Victims,
     /// More children have ended than one turn collects.
     more_ended: bool,
     /// The signals of this turn.
@@ -127,6 +129,7 @@ impl<'a> Core<'a> {
             listener,
             control,
             reception: plan.is_served().then(|| Reception::new(plan)),
+            victims: Victims::default(),
             more_ended: false,
             records: Vec::new(),
             watched: Vec::new(),
@@ -159,6 +162,10 @@ impl<'a> Core<'a> {
         }
         self.runs.turn_over();
         self.keep_relay();
+        // Files of /proc and of cgroups are slow: not before the command runs, nor for nobody.
+        if !first && self.reception.is_some() {
+            self.victims.begin();
+        }
         self.answer(machine, now);
         None
     }
@@ -278,6 +285,7 @@ impl<'a> Core<'a> {
     fn collect(&mut self, facts: &mut Vec<Fact>) -> bool {
         let known = facts.len();
         let more = reap::reap(&mut self.runs, &mut self.guests, facts);
+        self.victims.find_among(&mut facts[known..]);
         for fact in &facts[known..] {
             if let Fact::Ended(run, ending) = fact {
                 self.hear_last_words(*run, *ending);

@@ -30,6 +30,7 @@ mod stdin;
 mod tree;
 mod tty;
 mod variables;
+mod victims;
 mod wait;
 
 pub use self::log::open as open_log;

@@ -126,28 +126,10 @@ fn programs_beside(container: &Container) -> impl Iterator<Item = ProgramId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Restart;
     use std::time::Duration;
 
     fn container(role: Role, policy: RestartPolicy, program: usize) -> Container {
-        Container {
-            name: "web".to_owned(),
-            role,
-            program: ProgramId(program),
-            restart: Restart {
-                policy,
-                rules: Vec::new(),
-                at_most: None,
-            },
-            startup_probe: None,
-            liveness_probe: None,
-            readiness_probe: None,
-            post_start: None,
-            pre_stop: None,
-            stop_signal: None,
-            kills_its_tree: true,
-            termination_message: None,
-        }
+        Container::bare("web", role, ProgramId(program), policy)
     }
 
     #[test]

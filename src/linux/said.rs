@@ -135,29 +135,11 @@ fn exit_code(failure: &Happening) -> Option<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{ExitMap, Passthrough, Serving, Signal, Target};
+    use crate::plan::{Passthrough, Signal};
 
     fn plan() -> Plan {
-        Plan {
-            programs: Vec::new(),
-            checks: Vec::new(),
-            outputs: crate::plan::Outputs::default(),
-            // Where there is no pod, a container is called by its number.
-            conduct: Conduct::Passthrough(Passthrough {
-                main: None,
-                target: Target::Process,
-                rewrites: Vec::new(),
-                suspend_self: false,
-                farewell: false,
-                warn_on_reap: false,
-                remap_exit: ExitMap::default(),
-            }),
-            health: None,
-            serving: Serving::default(),
-            subreaper: true,
-            parent_death_signal: None,
-            let_go: false,
-        }
+        // Where there is no pod, a container is called by its number.
+        Plan::bare(Vec::new(), Conduct::Passthrough(Passthrough::bare(None)))
     }
 
     #[test]

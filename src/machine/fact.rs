@@ -70,6 +70,8 @@ pub enum Ending {
     Exited(ExitCode),
     /// By a signal.
     Killed(Signal),
+    /// By the SIGKILL of the kernel's out-of-memory killer, as far as can be told.
+    OutOfMemory,
 }
 
 impl Ending {
@@ -78,6 +80,7 @@ impl Ending {
         match self {
             Ending::Exited(code) => code,
             Ending::Killed(signal) => ExitCode::by_signal(signal),
+            Ending::OutOfMemory => ExitCode::by_signal(Signal::KILL),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Places stand for names: containers and gates are in the order of the plan. Times are the machine's; whoever shows them
 //! adds the calendar. The JSON words are `report`'s.
 
-use super::Ending;
+use super::{Ending, Unstartable};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ pub struct PodStatus {
     pub deadline_exceeded: bool,
     /// When a stop was asked for, or the end began by itself.
     pub stopping_since: Option<Time>,
-    /// PodScheduled, PodReadyToStartContainers, Initialized, ContainersReady, Ready, in this order.
-    pub conditions: [Condition; 5],
+    /// PodScheduled, PodReadyToStartContainers, Initialized, ContainersReady, Ready, AllContainersRestarting, in this
+    /// order. The last is the API's only in a pod that has such a rule.
+    pub conditions: [Condition; 6],
     /// Every container, in the order of the plan.
     pub containers: Vec<ContainerStatus>,
     /// Every readiness gate, in the order of the plan; one that was never set is None and counts as false.
@@ -74,6 +75,8 @@ pub enum ConditionReason {
     PodCompleted,
     /// PodFailed
     PodFailed,
+    /// RestartAllContainersStarted
+    RestartAllContainersStarted,
 }
 
 /// The state of a container (F.1).
@@ -124,8 +127,8 @@ pub enum WaitingReason {
 pub struct Termination {
     /// Code or signal. An instance that could not be started: see `unstartable`.
     pub ending: Ending,
-    /// It never ran: reason StartError, exit code 128 (S157).
-    pub unstartable: bool,
+    /// Why it never ran, if it did not: reason StartError, exit code 128 (S157).
+    pub unstartable: Option<Unstartable>,
     /// When it started.
     pub started_at: Time,
     /// When it ended.

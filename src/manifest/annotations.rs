@@ -82,7 +82,7 @@ fn is_named(spot: &Spot, name: &str, containers: &[Container]) -> bool {
 
 fn unknown(ours: &str) -> String {
     let word = ours.split('.').next().unwrap_or_default();
-    let advice = match spelling::nearest(word, [OUTPUT].into_iter()) {
+    let advice = match spelling::nearest(word, [OUTPUT]) {
         Some(_) => format!("did you mean {OURS}{OUTPUT}{}?", &ours[word.len()..]),
         None => format!("it knows {OURS}{OUTPUT} and {OURS}{OUTPUT}.CONTAINER"),
     };

@@ -82,7 +82,7 @@ fn three_thousand_containers_arrive_in_several_answers() {
     let (core, line) = link::pair().unwrap();
     let mut asker = Asker::new(line);
     let mut told = samples::crashing();
-    told.status.containers = (0..3000).map(|n| samples::running(n)).collect();
+    told.status.containers = (0..3000).map(samples::running).collect();
     asker.ask(Instant::now(), Wants::STATUS).unwrap();
     let mut questions = 0;
     loop {

@@ -1,7 +1,7 @@
 //! What the container's cgroup says of itself: processes, memory, victims of the out-of-memory killer. Version 2 or 1.
 //!
 //! Read by the helper for `/metrics`, at the moment of the question, with a nobody's rights: these files are there for
-//! everybody. What is not there is not told.
+//! everybody. The victims are read by the core too, when a program was killed. What is not there is not told.
 //!
 //! What surprised us: where the container has no cgroup namespace of its own, /sys/fs/cgroup is the machine's root, and
 //! only /proc/self/cgroup says where in it we are; where it has one, that file says `/`.
@@ -13,24 +13,37 @@ const ROOT: &str = "/sys/fs/cgroup";
 
 /// Reads them all.
 pub fn read() -> Gauges {
-    let lines = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let read = |controller: &str, file: &str| {
-        places(&lines, controller)
-            .into_iter()
-            .find_map(|folder| fs::read_to_string(format!("{folder}/{file}")).ok())
-    };
+    let lines = own_lines();
     let number = |controller: &str, files: [&str; 2]| {
-        let text = files.iter().find_map(|file| read(controller, file))?;
+        let text = files
+            .iter()
+            .find_map(|file| text(&lines, controller, file))?;
         text.trim().parse().ok()
     };
     Gauges {
         pids: number("pids", ["pids.current", "pids.current"]),
         pids_max: number("pids", ["pids.max", "pids.max"]),
         memory: number("memory", ["memory.current", "memory.usage_in_bytes"]),
-        oom_kills: ["memory.events", "memory.oom_control"]
-            .iter()
-            .find_map(|file| field(&read("memory", file)?, "oom_kill")),
+        oom_kills: oom_kills(),
     }
+}
+
+/// How many processes of it the out-of-memory killer has ended.
+pub fn oom_kills() -> Option<u64> {
+    let lines = own_lines();
+    ["memory.events", "memory.oom_control"]
+        .iter()
+        .find_map(|file| field(&text(&lines, "memory", file)?, "oom_kill"))
+}
+
+fn own_lines() -> String {
+    fs::read_to_string("/proc/self/cgroup").unwrap_or_default()
+}
+
+fn text(lines: &str, controller: &str, file: &str) -> Option<String> {
+    places(lines, controller)
+        .into_iter()
+        .find_map(|folder| fs::read_to_string(format!("{folder}/{file}")).ok())
 }
 
 /// Where the files of this controller may be, the likelier first, by what /proc/self/cgroup says.

@@ -13,12 +13,12 @@
 //! needs, so its death is a matter of milliseconds.
 //!
 //! What surprised us: with SIGCHLD as its exit signal the helper would be a child like the others, and "no child is left"
-//! would never become true while it lives. A process cloned with exit signal 0 is not seen by `waitid(P_ALL)` unless
+//! would never become true while it lives. A process cloned with exit signal 0 is not seen by `waitpid(-1)` unless
 //! `__WALL` or `__WCLONE` is given, so that ECHILD means what the core wants to know: nothing else is left in the
 //! container. The price is that its death is not signalled; the end of the line tells it.
 
 mod ask;
-mod cgroup;
+pub(crate) mod cgroup;
 pub mod client;
 mod connection;
 pub mod control;

@@ -383,7 +383,8 @@ impl Server<'_> {
                     Some(libc::EAGAIN) => return Ok(()),
                     // Whoever is sent away leaves room for the next one at once.
                     Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                        if !self.evict() {
+                        let has_room = self.evict();
+                        if !has_room {
                             self.accept_again = Some(now + ACCEPT_REST);
                         }
                     }

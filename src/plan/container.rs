@@ -39,6 +39,21 @@ pub struct ContainerId(pub usize);
 pub struct GateId(pub usize);
 
 impl Pod {
+    /// Of these containers, with this grace and nothing else.
+    pub fn bare(containers: Vec<Container>, grace: Duration) -> Pod {
+        Pod {
+            name: None,
+            containers,
+            stop_on: Signal::ASKING.to_vec(),
+            grace,
+            drain: Duration::ZERO,
+            active_deadline: None,
+            readiness_gates: Vec::new(),
+            exit_code_from: None,
+            remap_exit: ExitMap::default(),
+        }
+    }
+
     /// The container with this id. Ids come from this pod only.
     pub fn container(&self, id: ContainerId) -> &Container {
         &self.containers[id.0]
@@ -79,6 +94,35 @@ pub struct Container {
     pub kills_its_tree: bool,
     /// Where it leaves its last words, if anybody is to read them.
     pub termination_message: Option<TerminationMessage>,
+}
+
+impl Container {
+    /// An entry of a manifest without probes, hooks, rules or last words.
+    pub fn bare(
+        name: impl Into<String>,
+        role: Role,
+        program: ProgramId,
+        policy: RestartPolicy,
+    ) -> Container {
+        Container {
+            name: name.into(),
+            role,
+            program,
+            restart: Restart {
+                policy,
+                rules: Vec::new(),
+                at_most: None,
+            },
+            startup_probe: None,
+            liveness_probe: None,
+            readiness_probe: None,
+            post_start: None,
+            pre_stop: None,
+            stop_signal: None,
+            kills_its_tree: true,
+            termination_message: None,
+        }
+    }
 }
 
 /// What a container is to its pod.

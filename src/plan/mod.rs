@@ -1,6 +1,7 @@
 //! What was asked for: checked, complete and inert. Plain data that `cli` makes and everybody else reads.
 //!
-//! Nothing here acts, and nothing here has a default: whoever makes a plan knows what was said and what was not.
+//! Nothing here acts, and nothing here has a default: whoever makes a plan knows what was said and what was not. What is
+//! called `bare` is what there is when nothing was said, for whoever says the rest.
 //! A program is named by its place in [`Plan::programs`], so a machine can order it started without seeing its words.
 
 mod container;
@@ -54,6 +55,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Of these and nothing else: nothing is asked, nothing served, nothing let go.
+    pub fn bare(programs: Vec<Program>, conduct: Conduct) -> Plan {
+        Plan {
+            programs,
+            checks: Vec::new(),
+            outputs: Outputs::default(),
+            conduct,
+            health: None,
+            serving: Serving::default(),
+            subreaper: true,
+            parent_death_signal: None,
+            let_go: false,
+        }
+    }
+
     /// The program with this id. Ids come from this plan only.
     pub fn program(&self, id: ProgramId) -> &Program {
         &self.programs[id.0]
@@ -95,6 +111,22 @@ pub struct Program {
 }
 
 impl Program {
+    /// As an entry of a manifest runs it that says no more: alone, without input, as monopod itself.
+    pub fn bare(name: impl Into<String>, argv: Vec<CString>) -> Program {
+        Program {
+            name: name.into(),
+            argv,
+            placement: Placement::Alone,
+            foreground: false,
+            mask: Mask::Empty,
+            stdin: Stdin::Empty,
+            environment: Environment::inherited(),
+            working_dir: None,
+            identity: Identity::default(),
+            kept_output: false,
+        }
+    }
+
     /// The word that is looked up in PATH.
     pub fn file(&self) -> &CStr {
         &self.argv[0]
@@ -212,6 +244,21 @@ pub struct Passthrough {
     pub warn_on_reap: bool,
     /// Exit codes to change on the way out.
     pub remap_exit: ExitMap,
+}
+
+impl Passthrough {
+    /// Hands on to the command alone, as tini does without options.
+    pub fn bare(main: Option<ProgramId>) -> Passthrough {
+        Passthrough {
+            main,
+            target: Target::Process,
+            rewrites: Vec::new(),
+            suspend_self: false,
+            farewell: false,
+            warn_on_reap: false,
+            remap_exit: ExitMap::default(),
+        }
+    }
 }
 
 /// A process alone, or all of its group.

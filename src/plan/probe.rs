@@ -25,6 +25,21 @@ pub struct Probe {
     pub grace: Option<Duration>,
 }
 
+impl Probe {
+    /// With the numbers that the API gives a probe which names none.
+    pub fn bare(handler: Handler) -> Probe {
+        Probe {
+            handler,
+            initial_delay: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            period: Duration::from_secs(10),
+            success_threshold: 1,
+            failure_threshold: 3,
+            grace: None,
+        }
+    }
+}
+
 /// How a probe asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handler {

@@ -10,7 +10,7 @@
 //! sockets, terminals or files that are not opened for appending (`lane` says how, and what holds for the others). For
 //! writers: they wait when the reader waits; nothing is dropped while there is a reader; no SIGPIPE while monopod lives.
 //!
-//! The relay is cloned with exit signal 0, as the helper is and for the same reason: `waitid` does not see it, so that
+//! The relay is cloned with exit signal 0, as the helper is and for the same reason: `waitpid` does not see it, so that
 //! "nothing is left" means the user's processes. It is in no plan and no machine knows of it: output is no matter of the
 //! life, only the leaving waits for it, and that the hands see to.
 //!

@@ -1,46 +1,19 @@
 //! What is relayed though nobody asked for it.
 
 use super::*;
-use crate::plan::{
-    Conduct, Environment, ExitMap, Identity, Mask, Passthrough, Placement, Program, Serving, Stdin,
-    Target,
-};
+use crate::plan::{Conduct, Identity, Passthrough, Placement, Program};
 
 fn plan(uids: &[Option<u32>]) -> Plan {
     let program = |uid: &Option<u32>| Program {
-        name: format!("{uid:?}"),
-        argv: Vec::new(),
         placement: Placement::Group,
-        foreground: false,
-        mask: Mask::Empty,
-        stdin: Stdin::Empty,
-        environment: Environment::inherited(),
-        working_dir: None,
         identity: Identity {
             uid: *uid,
             ..Identity::default()
         },
-        kept_output: false,
+        ..Program::bare(format!("{uid:?}"), Vec::new())
     };
-    Plan {
-        programs: uids.iter().map(program).collect(),
-        checks: Vec::new(),
-        outputs: Outputs::default(),
-        conduct: Conduct::Passthrough(Passthrough {
-            main: None,
-            target: Target::Process,
-            rewrites: Vec::new(),
-            suspend_self: false,
-            farewell: false,
-            warn_on_reap: false,
-            remap_exit: ExitMap::default(),
-        }),
-        health: None,
-        serving: Serving::default(),
-        subreaper: true,
-        parent_death_signal: None,
-        let_go: true,
-    }
+    let conduct = Conduct::Passthrough(Passthrough::bare(None));
+    Plan::bare(uids.iter().map(program).collect(), conduct)
 }
 
 #[test]

@@ -294,7 +294,7 @@ fn live_fault(frame: &Frame, container: &Container, status: &ContainerStatus) ->
 /// Why a container is not started up or not ready.
 fn not_up(frame: &Frame, container: &Container, status: &ContainerStatus) -> String {
     match status.state {
-        ContainerState::Waiting(reason) => match waiting(frame, container, reason) {
+        ContainerState::Waiting(reason) => match waiting(frame, container, status, reason) {
             (word, Some(message)) => format!("{word}: {message}"),
             (word, None) => word.to_owned(),
         },

@@ -132,7 +132,7 @@ fn card(
             (class, word.to_owned(), up)
         }
         ContainerState::Waiting(reason) => {
-            let (word, message) = waiting(frame, container, reason);
+            let (word, message) = waiting(frame, container, status, reason);
             let class = if status.last.is_some() { "bad" } else { "wait" };
             (class, word.to_owned(), message.unwrap_or_default())
         }

@@ -25,6 +25,7 @@ pub fn level(happening: &Happening, plan: &Plan) -> Level {
         | Happening::BackingOff(..)
         | Happening::Killing(_, KillCause::Probe(..) | KillCause::PostStart) => Level::Warn,
         Happening::ContainerEnded(id, end, false) => match end {
+            Ending::OutOfMemory => Level::Warn,
             Ending::Killed(signal) if is_trouble(*signal) => Level::Warn,
             _ if end.is_success() || hands_its_code_on(*id, plan) => Level::Info,
             _ => Level::Warn,

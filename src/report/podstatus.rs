@@ -5,10 +5,12 @@
 
 use super::podspec;
 use super::view::{Frame, View};
+use super::words::reason_of;
 use crate::machine::{
-    Condition, ConditionReason, ContainerState, ContainerStatus, Phase, Termination, WaitingReason,
+    Condition, ConditionReason, ContainerState, ContainerStatus, Ending, Phase, Termination,
+    WaitingReason,
 };
-use crate::plan::{Container, ContainerId, Role};
+use crate::plan::{Container, ContainerId, Role, RuleAction};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -75,16 +77,22 @@ pub fn phase(phase: Phase) -> &'static str {
 }
 
 /// The types of the conditions that every pod has, in the order of a [`crate::machine::PodStatus`].
-const CONDITIONS: [&str; 5] = [
+const CONDITIONS: [&str; 6] = [
     "PodScheduled",
     "PodReadyToStartContainers",
     "Initialized",
     "ContainersReady",
     "Ready",
+    RESTARTING,
 ];
+
+/// Only a pod that has a rule for it has this one, as upstream.
+const RESTARTING: &str = "AllContainersRestarting";
 
 fn conditions(frame: &Frame, view: &View) -> Value {
     let own = CONDITIONS.iter().zip(&view.status.conditions);
+    let has_rule = frame.pod.containers.iter().any(can_restart_all);
+    let own = own.filter(|(kind, _)| has_rule || **kind != RESTARTING);
     let own = own.map(|(kind, condition)| {
         let status = if condition.holds { "True" } else { "False" };
         let mut shown = object!({
@@ -110,11 +118,20 @@ fn conditions(frame: &Frame, view: &View) -> Value {
     own.chain(gates).collect()
 }
 
+fn can_restart_all(container: &Container) -> bool {
+    let mut rules = container.restart.rules.iter();
+    rules.any(|rule| rule.action == RuleAction::RestartAllContainers)
+}
+
 fn why(frame: &Frame, view: &View, condition: &Condition) -> (&'static str, Option<String>) {
     match condition.reason {
         ConditionReason::None => ("", None),
         ConditionReason::PodCompleted => ("PodCompleted", None),
         ConditionReason::PodFailed => ("PodFailed", None),
+        ConditionReason::RestartAllContainersStarted => (
+            "RestartAllContainersStarted",
+            Some("container exited with restart policy rule".to_owned()),
+        ),
         ConditionReason::ContainersNotInitialized => {
             let names = names(frame, view, |container, status| match container.role {
                 Role::Init => !status.ready,
@@ -176,7 +193,7 @@ fn container_status(
             object!({"running": object!({"startedAt": frame.date(since)})})
         }
         ContainerState::Waiting(reason) => {
-            let (reason, message) = waiting(frame, container, reason);
+            let (reason, message) = waiting(frame, container, status, reason);
             let mut shown = object!({"reason": reason});
             if let Some(message) = message {
                 shown["message"] = message.into();
@@ -184,11 +201,13 @@ fn container_status(
             object!({"waiting": shown})
         }
         ContainerState::Terminated(end) => {
-            object!({"terminated": terminated(frame, &end, view.words_of(id, true))})
+            object!({"terminated": terminated(frame, container, &end, view.words_of(id, true))})
         }
     };
     let last = match &status.last {
-        Some(end) => object!({"terminated": terminated(frame, end, view.words_of(id, false))}),
+        Some(end) => {
+            object!({"terminated": terminated(frame, container, end, view.words_of(id, false))})
+        }
         None => Value::Object(Map::new()),
     };
     object!({
@@ -205,6 +224,7 @@ fn container_status(
 pub fn waiting(
     frame: &Frame,
     container: &Container,
+    status: &ContainerStatus,
     reason: WaitingReason,
 ) -> (&'static str, Option<String>) {
     match reason {
@@ -219,17 +239,33 @@ pub fn waiting(
                 frame.name()
             )),
         ),
-        WaitingReason::RunContainerError => ("RunContainerError", None),
+        WaitingReason::RunContainerError => {
+            let end = status.last.as_ref();
+            let message = end.and_then(|end| start_fault(frame, container, end));
+            ("RunContainerError", message)
+        }
         WaitingReason::PostStartHookError => ("PostStartHookError", None),
     }
+}
+
+/// Why it could not be started, if it could not.
+fn start_fault(frame: &Frame, container: &Container, end: &Termination) -> Option<String> {
+    let file = frame.programs.get(container.program.0);
+    let file = file.map_or("", String::as_str);
+    end.unstartable.map(|why| reason_of(why, file, None))
 }
 
 /// How it ended, in one word.
 pub fn end_reason(end: &Termination) -> &'static str {
     match end {
         Termination {
-            unstartable: true, ..
+            unstartable: Some(_),
+            ..
         } => "StartError",
+        Termination {
+            ending: Ending::OutOfMemory,
+            ..
+        } => "OOMKilled",
         end if end.ending.is_success() => "Completed",
         _ => "Error",
     }
@@ -238,12 +274,18 @@ pub fn end_reason(end: &Termination) -> &'static str {
 /// The exit code that is shown.
 pub fn end_code(end: &Termination) -> u8 {
     match end.unstartable {
-        true => START_ERROR,
-        false => end.ending.code().0,
+        Some(_) => START_ERROR,
+        None => end.ending.code().0,
     }
 }
 
-fn terminated(frame: &Frame, end: &Termination, message: Option<String>) -> Value {
+fn terminated(
+    frame: &Frame,
+    container: &Container,
+    end: &Termination,
+    words: Option<String>,
+) -> Value {
+    let message = words.or_else(|| start_fault(frame, container, end));
     let mut shown = object!({
         "exitCode": end_code(end),
         "reason": end_reason(end),

@@ -1,6 +1,8 @@
 //! The status in the API's words (kubelet-semantics E.7, F, H.6). What holds when is the machine's; how it is said is here.
 
 use super::*;
+use crate::machine::{Stage, Unstartable};
+use crate::plan::RestartRule;
 use crate::report::samples::{self, LOGGER, WEB, WORKER, at, condition};
 use serde_json::json;
 
@@ -172,13 +174,64 @@ fn s182_an_init_container_that_succeeded_is_ready() {
 fn s157_what_could_not_be_started_has_the_runtimes_code() {
     let mut view = samples::serving();
     let mut end = samples::ended(127, 5, 5);
-    end.unstartable = true;
+    end.unstartable = Some(Unstartable {
+        stage: Stage::Exec,
+        errno: libc::ENOENT,
+    });
+    let why = format!("no {} in PATH", samples::frame().programs[web().program.0]);
     view.status.containers[WEB.0] = samples::over(end);
     let document = shown(&view);
-    let end = &container_of(&document, "containerStatuses", "web")["state"]["terminated"];
+    let shown_end = &container_of(&document, "containerStatuses", "web")["state"]["terminated"];
     assert_eq!(
-        (&end["reason"], &end["exitCode"]),
+        (&shown_end["reason"], &shown_end["exitCode"]),
         (&json!("StartError"), &json!(128))
+    );
+    assert_eq!(shown_end["message"], json!(why));
+    // The same while it waits for the next attempt.
+    view.status.containers[WEB.0] = ContainerStatus {
+        state: ContainerState::Waiting(WaitingReason::RunContainerError),
+        last: Some(end),
+        ..samples::waiting()
+    };
+    let document = shown(&view);
+    let web = container_of(&document, "containerStatuses", "web");
+    assert_eq!(
+        web["state"],
+        json!({"waiting": {"reason": "RunContainerError", "message": why}})
+    );
+}
+
+fn web() -> Container {
+    samples::frame().pod.containers[WEB.0].clone()
+}
+
+#[test]
+fn s158_only_a_pod_that_may_start_everything_anew_says_whether_it_does() {
+    let mut view = samples::serving();
+    let types = |document: &Value| -> Vec<String> {
+        let all = document["status"]["conditions"].as_array().unwrap().iter();
+        all.map(|it| it["type"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let restarting = "AllContainersRestarting".to_owned();
+    assert!(!types(&shown(&view)).contains(&restarting));
+    let mut frame = samples::frame();
+    frame.pod.containers[WEB.0].restart.rules = vec![RestartRule {
+        among: true,
+        values: vec![88],
+        action: RuleAction::RestartAllContainers,
+    }];
+    view.status.conditions[5] = condition(true, ConditionReason::RestartAllContainersStarted, 50);
+    assert_eq!(
+        *condition_of(&pod(&frame, &view), &restarting),
+        json!({
+            "type": restarting,
+            "status": "True",
+            "lastProbeTime": null,
+            "lastTransitionTime": "2026-05-01T12:00:50Z",
+            "reason": "RestartAllContainersStarted",
+            "message": "container exited with restart policy rule",
+        })
     );
 }
 
@@ -190,16 +243,13 @@ fn every_reason_to_wait_has_its_word() {
         (WaitingReason::Initial, "PodInitializing"),
     ] {
         let frame = samples::frame();
-        assert_eq!(
-            waiting(&frame, &frame.pod.containers[WEB.0], reason).0,
-            word
-        );
+        assert_eq!(waiting(&frame, &web(), &samples::waiting(), reason).0, word);
     }
     let mut frame = samples::frame();
     frame.pod.containers.drain(..WEB.0);
     let web = frame.pod.containers[0].clone();
     assert_eq!(
-        waiting(&frame, &web, WaitingReason::Initial).0,
+        waiting(&frame, &web, &samples::waiting(), WaitingReason::Initial).0,
         "ContainerCreating"
     );
 }
@@ -219,6 +269,20 @@ fn last_words_stand_with_the_instance_that_left_them() {
     let web = container_of(&document, "containerStatuses", "web");
     assert_eq!(web["state"]["terminated"]["message"], "second");
     assert_eq!(web["lastState"]["terminated"]["message"], "first");
+}
+
+#[test]
+fn who_was_killed_for_want_of_memory_has_the_runtimes_word_for_it() {
+    let mut view = samples::serving();
+    let end = Termination {
+        ending: Ending::OutOfMemory,
+        ..samples::ended(0, 1, 2)
+    };
+    view.status.containers[WEB.0].state = ContainerState::Terminated(end);
+    let document = shown(&view);
+    let web = container_of(&document, "containerStatuses", "web");
+    assert_eq!(web["state"]["terminated"]["reason"], "OOMKilled");
+    assert_eq!(web["state"]["terminated"]["exitCode"], 137);
 }
 
 #[test]

@@ -7,9 +7,8 @@ use crate::machine::{
     Termination, WaitingReason,
 };
 use crate::plan::{
-    Asker, Check, CheckId, Conduct, Container, ContainerId, Environment, ExitCode, ExitMap,
-    Handler, HttpGet, Identity, Mask, NetworkQuestion, Outputs, Placement, Plan, Pod, Probe,
-    Program, ProgramId, Restart, RestartPolicy, Role, Serving, Signal, Stdin,
+    Asker, Check, CheckId, Conduct, Container, ContainerId, ExitCode, Handler, HttpGet,
+    NetworkQuestion, Plan, Pod, Probe, Program, ProgramId, RestartPolicy, Role,
 };
 use crate::time::Time;
 use std::ffi::CString;
@@ -25,83 +24,43 @@ pub fn at(seconds: u64) -> Time {
     Time::from_nanos(seconds * 1_000_000_000)
 }
 
-fn probe(handler: Handler) -> Probe {
-    Probe {
-        handler,
-        initial_delay: Duration::ZERO,
-        timeout: Duration::from_secs(1),
-        period: Duration::from_secs(10),
-        success_threshold: 1,
-        failure_threshold: 3,
-        grace: None,
-    }
-}
-
 fn container(name: &str, role: Role, program: usize) -> Container {
     let policy = match role {
         Role::Init => RestartPolicy::OnFailure,
         Role::Sidecar | Role::Main => RestartPolicy::Always,
     };
-    Container {
-        name: name.to_owned(),
-        role,
-        program: ProgramId(program),
-        restart: Restart {
-            policy,
-            rules: Vec::new(),
-            at_most: None,
-        },
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
-        kills_its_tree: true,
-        termination_message: None,
-    }
+    Container::bare(name, role, ProgramId(program), policy)
 }
 
 /// The pod. Web's liveness probe is program 9, its startup and readiness probes are checks 1 and 0.
 pub fn pod() -> Pod {
     let mut web = container("web", Role::Main, 3);
-    web.startup_probe = Some(probe(Handler::Ask(CheckId(1))));
-    web.liveness_probe = Some(probe(Handler::Exec(ProgramId(9))));
-    web.readiness_probe = Some(probe(Handler::Ask(CheckId(0))));
+    web.startup_probe = Some(Probe::bare(Handler::Ask(CheckId(1))));
+    web.liveness_probe = Some(Probe::bare(Handler::Exec(ProgramId(9))));
+    web.readiness_probe = Some(Probe::bare(Handler::Ask(CheckId(0))));
+    let containers = vec![
+        container("migrate", Role::Init, 0),
+        container("seed", Role::Init, 1),
+        container("logger", Role::Sidecar, 2),
+        web,
+        container("worker", Role::Main, 4),
+    ];
     Pod {
         name: Some("shop".to_owned()),
-        containers: vec![
-            container("migrate", Role::Init, 0),
-            container("seed", Role::Init, 1),
-            container("logger", Role::Sidecar, 2),
-            web,
-            container("worker", Role::Main, 4),
-        ],
-        stop_on: Signal::ASKING.to_vec(),
-        grace: Duration::from_secs(30),
-        drain: Duration::ZERO,
-        active_deadline: None,
         readiness_gates: vec!["example.com/traffic".to_owned()],
-        exit_code_from: None,
-        remap_exit: ExitMap::default(),
+        ..Pod::bare(containers, Duration::from_secs(30))
     }
 }
 
 /// The pod in its plan.
 pub fn plan() -> Plan {
-    let program = |name: &str| Program {
-        name: name.to_owned(),
-        argv: [name, "--password=hunter2"]
-            .map(|word| CString::new(word).expect("no NUL in a story"))
-            .into(),
-        placement: Placement::Alone,
-        foreground: false,
-        mask: Mask::Empty,
-        stdin: Stdin::Empty,
-        environment: Environment::inherited(),
-        working_dir: None,
-        identity: Identity::default(),
-        kept_output: false,
+    let program = |name: &str| {
+        Program::bare(
+            name,
+            [name, "--password=hunter2"]
+                .map(|word| CString::new(word).expect("no NUL in a story"))
+                .into(),
+        )
     };
     let get = |path: &str| Check {
         question: NetworkQuestion::Http(HttpGet {
@@ -115,15 +74,11 @@ pub fn plan() -> Plan {
         asker: Asker::Probe,
     };
     Plan {
-        programs: (0..10).map(|n| program(&format!("program-{n}"))).collect(),
         checks: vec![get("/ready?key=hunter2"), get("/up")],
-        outputs: Outputs::default(),
-        conduct: Conduct::Pod(pod()),
-        health: None,
-        serving: Serving::default(),
-        subreaper: true,
-        parent_death_signal: None,
-        let_go: false,
+        ..Plan::bare(
+            (0..10).map(|n| program(&format!("program-{n}"))).collect(),
+            Conduct::Pod(pod()),
+        )
     }
 }
 
@@ -137,7 +92,7 @@ pub fn frame() -> Frame {
 pub fn ended(code: u8, from: u64, to: u64) -> Termination {
     Termination {
         ending: Ending::Exited(ExitCode(code)),
-        unstartable: false,
+        unstartable: None,
         started_at: at(from),
         finished_at: at(to),
     }
@@ -195,7 +150,14 @@ pub fn serving() -> View {
             phase: Phase::Running,
             deadline_exceeded: false,
             stopping_since: None,
-            conditions: [holds(0), holds(0), holds(5), holds(8), holds(9)],
+            conditions: [
+                holds(0),
+                holds(0),
+                holds(5),
+                holds(8),
+                holds(9),
+                Condition::default(),
+            ],
             containers: vec![
                 over(ended(0, 0, 2)),
                 over(ended(0, 2, 4)),

@@ -4,7 +4,7 @@ use super::chronicle::{LastWords, Mark};
 use super::journal::Event;
 use super::tally::Counts;
 use crate::machine::{ContainerStatus, PodStatus};
-use crate::plan::{Check, Conduct, Container, ContainerId, ExitMap, Plan, Pod, Program, Signal};
+use crate::plan::{Check, Conduct, Container, ContainerId, Plan, Pod, Program};
 use crate::time::Time;
 use std::time::{Duration, SystemTime};
 
@@ -114,20 +114,6 @@ impl View {
 pub fn pod_of(plan: &Plan) -> Pod {
     match &plan.conduct {
         Conduct::Pod(pod) => pod.clone(),
-        Conduct::Passthrough(_) => empty(Duration::ZERO),
-    }
-}
-
-fn empty(grace: Duration) -> Pod {
-    Pod {
-        name: None,
-        containers: Vec::new(),
-        stop_on: Signal::ASKING.to_vec(),
-        grace,
-        drain: Duration::ZERO,
-        active_deadline: None,
-        readiness_gates: Vec::new(),
-        exit_code_from: None,
-        remap_exit: ExitMap::default(),
+        Conduct::Passthrough(_) => Pod::bare(Vec::new(), Duration::ZERO),
     }
 }

@@ -8,6 +8,7 @@ use crate::machine::{Ending, Happening, Stage, Unstartable};
 use crate::plan::{ExitCode, Plan, Program, ProgramId, Signal};
 use log::Level;
 use nix::errno::Errno;
+use std::ffi::CStr;
 use std::time::Duration;
 
 /// So much of what a program said fits into a line of the log.
@@ -110,19 +111,27 @@ pub(super) fn ending(ending: Ending) -> String {
     match ending {
         Ending::Exited(ExitCode(code)) => format!("exited with {code}"),
         Ending::Killed(signal) => format!("was killed by {signal}"),
+        Ending::OutOfMemory => {
+            "was killed by SIGKILL: out of memory (is the memory limit too low?)".to_owned()
+        }
     }
 }
 
 pub(super) fn reason(why: Unstartable, program: &Program) -> String {
-    let file = program.file().to_string_lossy();
+    let folder = program.working_dir.as_deref().map(CStr::to_string_lossy);
+    reason_of(why, &program.file().to_string_lossy(), folder.as_deref())
+}
+
+/// The same, where no more is known of the program than its file.
+pub(super) fn reason_of(why: Unstartable, file: &str, folder: Option<&str>) -> String {
     let errno = Errno::from_raw(why.errno);
     let said = errno.desc().to_ascii_lowercase();
     match (why.stage, errno) {
         (Stage::Fork, _) => no_process(errno),
-        (Stage::WorkingDir, _) => {
-            let folder = program.working_dir.as_deref().unwrap_or_default();
-            format!("its working directory {}: {said}", folder.to_string_lossy())
-        }
+        (Stage::WorkingDir, _) => match folder {
+            Some(folder) => format!("its working directory {folder}: {said}"),
+            None => format!("its working directory: {said}"),
+        },
         (Stage::Identity, _) => {
             format!("its user, groups or capabilities: {said} (securityContext)")
         }
@@ -159,9 +168,9 @@ fn no_process(errno: Errno) -> String {
 pub(super) fn span(span: Duration) -> String {
     let ms = span.as_millis() as u64;
     let step = match ms {
-        ..1_000 => 1,
-        ..10_000 => 10,
-        ..100_000 => 100,
+        0..1_000 => 1,
+        1_000..10_000 => 10,
+        10_000..100_000 => 100,
         _ => 1_000,
     };
     let rounded = ms.saturating_add(step / 2) / step * step;
@@ -171,42 +180,12 @@ pub(super) fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{
-        Conduct, Environment, ExitMap, Identity, Mask, Outputs, Passthrough, Placement, Program,
-        Serving, Stdin, Target,
-    };
+    use crate::plan::{Conduct, Passthrough, Program};
 
     fn plan(file: &str) -> Plan {
-        Plan {
-            programs: vec![Program {
-                name: "web".to_owned(),
-                argv: vec![std::ffi::CString::new(file).unwrap()],
-                placement: Placement::Group,
-                foreground: true,
-                mask: Mask::Empty,
-                stdin: Stdin::Inherited,
-                environment: Environment::inherited(),
-                working_dir: None,
-                identity: Identity::default(),
-                kept_output: false,
-            }],
-            checks: Vec::new(),
-            outputs: Outputs::default(),
-            conduct: Conduct::Passthrough(Passthrough {
-                main: Some(ProgramId(0)),
-                target: Target::Process,
-                rewrites: Vec::new(),
-                suspend_self: false,
-                farewell: false,
-                warn_on_reap: false,
-                remap_exit: ExitMap::default(),
-            }),
-            health: None,
-            serving: Serving::default(),
-            subreaper: true,
-            parent_death_signal: None,
-            let_go: true,
-        }
+        let argv = vec![std::ffi::CString::new(file).unwrap()];
+        let conduct = Conduct::Passthrough(Passthrough::bare(Some(ProgramId(0))));
+        Plan::bare(vec![Program::bare("web", argv)], conduct)
     }
 
     fn cannot_start(file: &str, stage: Stage, errno: Errno) -> String {

@@ -10,7 +10,6 @@ use monopod::plan::{
 };
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// Writes by path, and tells which way was closed.
 const BY_PATH: &str = r#"id=$(id -u)
@@ -57,15 +56,7 @@ fn probed(script: &str) -> Plan {
     probe.kept_output = true;
     let programs = vec![program("web", "exec sleep 300.1$U"), probe];
     let mut web = container("web", 0);
-    web.liveness_probe = Some(Probe {
-        handler: Handler::Exec(ProgramId(1)),
-        initial_delay: Duration::ZERO,
-        timeout: Duration::from_secs(1),
-        period: Duration::from_secs(10),
-        success_threshold: 1,
-        failure_threshold: 3,
-        grace: None,
-    });
+    web.liveness_probe = Some(Probe::bare(Handler::Exec(ProgramId(1))));
     web.pre_stop = Some(Hook::Exec(ProgramId(1)));
     plan(programs, vec![web])
 }

@@ -5,8 +5,7 @@ use monopod::cli::{LogSettings, Voice};
 use monopod::linux::{self, Inbox};
 use monopod::machine::{Action, Fact, Machine, PodStatus};
 use monopod::plan::{
-    Conduct, Container, Environment, ExitMap, Identity, Mask, Outputs, Placement, Plan, Pod,
-    Program, ProgramId, Restart, RestartPolicy, Role, Signal, Stdin,
+    Conduct, Container, Plan, Pod, Program, ProgramId, RestartPolicy, Role, Signal,
 };
 use monopod::time::Time;
 use std::collections::VecDeque;
@@ -67,65 +66,18 @@ fn curtain() -> [Step; 2] {
 /// A shell with this script, as an entry of a manifest.
 pub fn program(name: &str, script: &str) -> Program {
     let words = ["sh", "-c", script];
-    Program {
-        name: name.to_owned(),
-        argv: words.map(|word| CString::new(word).unwrap()).to_vec(),
-        placement: Placement::Alone,
-        foreground: false,
-        mask: Mask::Empty,
-        stdin: Stdin::Empty,
-        environment: Environment::inherited(),
-        working_dir: None,
-        identity: Identity::default(),
-        kept_output: false,
-    }
+    Program::bare(name, words.map(|word| CString::new(word).unwrap()).to_vec())
 }
 
 /// A main container without anything.
 pub fn container(name: &str, program: usize) -> Container {
-    Container {
-        name: name.to_owned(),
-        role: Role::Main,
-        program: ProgramId(program),
-        restart: Restart {
-            policy: RestartPolicy::Never,
-            rules: Vec::new(),
-            at_most: None,
-        },
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
-        kills_its_tree: true,
-        termination_message: None,
-    }
+    Container::bare(name, Role::Main, ProgramId(program), RestartPolicy::Never)
 }
 
 /// A pod of these.
 pub fn plan(programs: Vec<Program>, containers: Vec<Container>) -> Plan {
-    Plan {
-        programs,
-        checks: Vec::new(),
-        outputs: Outputs::default(),
-        conduct: Conduct::Pod(Pod {
-            name: None,
-            containers,
-            stop_on: Signal::ASKING.to_vec(),
-            grace: Duration::from_secs(30),
-            drain: Duration::ZERO,
-            active_deadline: None,
-            readiness_gates: Vec::new(),
-            exit_code_from: None,
-            remap_exit: ExitMap::default(),
-        }),
-        health: None,
-        serving: monopod::plan::Serving::default(),
-        subreaper: true,
-        parent_death_signal: None,
-        let_go: false,
-    }
+    let pod = Pod::bare(containers, Duration::from_secs(30));
+    Plan::bare(programs, Conduct::Pod(pod))
 }
 
 struct Scripted {

@@ -5,39 +5,19 @@ use monopod::lifecycle;
 use monopod::machine::Machine;
 use monopod::passthrough;
 use monopod::plan::{
-    Asker, Check, Conduct, Container, Environment, ExitMap, HealthAddress, Identity, Mask,
-    NetworkQuestion, Outputs, Passthrough, Placement, Plan, Pod, Program, ProgramId, Restart,
-    RestartPolicy, Role, Serving, Signal, Stdin, Target,
+    Asker, Check, Conduct, Container, ExitMap, HealthAddress, NetworkQuestion, Passthrough, Plan,
+    Pod, Program, ProgramId, RestartPolicy, Role, Signal,
 };
 use std::time::Duration;
 
 /// A plan with programs of these names, and with checks of these timeouts.
 pub fn plan(names: &[&str], checks: &[Option<Duration>], conduct: Conduct, health: bool) -> Plan {
+    let program = |name: &&str| Program::bare(*name, Vec::new());
     Plan {
-        programs: names.iter().map(|name| program(name)).collect(),
         checks: checks.iter().map(|timeout| check(*timeout)).collect(),
-        outputs: Outputs::default(),
-        conduct,
         health: health.then_some(HealthAddress::Any(9110)),
-        serving: Serving::default(),
-        subreaper: true,
-        parent_death_signal: None,
         let_go: true,
-    }
-}
-
-fn program(name: &str) -> Program {
-    Program {
-        name: name.into(),
-        argv: Vec::new(),
-        placement: Placement::Group,
-        foreground: false,
-        mask: Mask::Empty,
-        stdin: Stdin::Inherited,
-        environment: Environment::inherited(),
-        working_dir: None,
-        identity: Identity::default(),
-        kept_output: false,
+        ..Plan::bare(names.iter().map(program).collect(), conduct)
     }
 }
 
@@ -53,41 +33,9 @@ fn check(timeout: Option<Duration>) -> Check {
     }
 }
 
-/// A container that runs this program, and nothing else about it.
-pub fn container(name: &str, role: Role, program: ProgramId, policy: RestartPolicy) -> Container {
-    Container {
-        name: name.into(),
-        role,
-        program,
-        restart: Restart {
-            policy,
-            rules: Vec::new(),
-            at_most: None,
-        },
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
-        kills_its_tree: true,
-        termination_message: None,
-    }
-}
-
 /// A pod of these containers with a grace of 30 s.
 pub fn pod(containers: Vec<Container>) -> Pod {
-    Pod {
-        name: None,
-        containers,
-        stop_on: Signal::ASKING.to_vec(),
-        grace: Duration::from_secs(30),
-        drain: Duration::ZERO,
-        active_deadline: None,
-        readiness_gates: Vec::new(),
-        exit_code_from: None,
-        remap_exit: ExitMap::default(),
-    }
+    Pod::bare(containers, Duration::from_secs(30))
 }
 
 /// How often a failed step is tried again.
@@ -146,12 +94,12 @@ impl OneCommand {
             Retries::Unlimited => (RestartPolicy::OnFailure, None),
         };
         let step = |program: &ProgramId| {
-            let mut step = container(names[program.0], Role::Init, *program, policy);
+            let mut step = Container::bare(names[program.0], Role::Init, *program, policy);
             step.restart.at_most = at_most;
             step
         };
         let name = names[self.main.0];
-        let main = container(name, Role::Main, self.main, RestartPolicy::Never);
+        let main = Container::bare(name, Role::Main, self.main, RestartPolicy::Never);
         let main = Container {
             pre_stop: self.pre_stop.map(monopod::plan::Hook::Exec),
             ..main
@@ -173,15 +121,7 @@ impl OneCommand {
 
 /// The command is program 0; handed on to alone, as tini does without flags.
 pub fn passthrough() -> Passthrough {
-    Passthrough {
-        main: Some(ProgramId(0)),
-        target: Target::Process,
-        rewrites: Vec::new(),
-        suspend_self: false,
-        farewell: false,
-        warn_on_reap: false,
-        remap_exit: ExitMap::default(),
-    }
+    Passthrough::bare(Some(ProgramId(0)))
 }
 
 /// The machine that follows this plan.

@@ -130,7 +130,7 @@ impl Pod {
             Role::Sidecar => RestartPolicy::Always,
             Role::Init | Role::Main => self.policy,
         };
-        let container = plans::container(name, role, program, policy);
+        let container = Container::bare(name, role, program, policy);
         self.pod.containers.push(container);
         self.own_policy.push(role == Role::Sidecar);
         self

@@ -123,15 +123,7 @@ pub fn unresolvable() -> Script {
 fn by(handler: How) -> Script {
     Script {
         handler,
-        numbers: Probe {
-            handler: Handler::Unresolvable,
-            initial_delay: Duration::ZERO,
-            timeout: s(1),
-            period: s(10),
-            success_threshold: 1,
-            failure_threshold: 3,
-            grace: None,
-        },
+        numbers: Probe::bare(Handler::Unresolvable),
     }
 }
 

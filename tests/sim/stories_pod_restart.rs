@@ -308,7 +308,11 @@ fn s158_a_rule_starts_everything_anew() {
         .starts("i1", "0 13")
         .starts("a", "1 14")
         .starts("b", "1 14")
-        .restarts("a", "0@0 1@14");
+        .restarts("a", "0@0 1@14")
+        .condition(
+            "AllContainersRestarting",
+            "False@0 True/RestartAllContainersStarted@11 False@13",
+        );
 }
 
 #[test]

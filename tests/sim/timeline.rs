@@ -206,6 +206,7 @@ pub fn ended(ending: Ending) -> String {
     match ending {
         Ending::Exited(ExitCode(code)) => format!("exited {code}"),
         Ending::Killed(signal) => format!("died of {signal}"),
+        Ending::OutOfMemory => "died for want of memory".to_owned(),
     }
 }
 

@@ -25,12 +25,13 @@ pub struct Told {
 }
 
 /// The conditions by their place in [`PodStatus::conditions`].
-const CONDITIONS: [&str; 5] = [
+const CONDITIONS: [&str; 6] = [
     "PodScheduled",
     "PodReadyToStartContainers",
     "Initialized",
     "ContainersReady",
     "Ready",
+    "AllContainersRestarting",
 ];
 
 impl Told {
@@ -242,7 +243,7 @@ impl Told {
         self.watch(name, "state", expected, |container| match container.state {
             ContainerState::Waiting(reason) => waiting(reason),
             ContainerState::Running(_) => "Running".into(),
-            ContainerState::Terminated(termination) if termination.unstartable => {
+            ContainerState::Terminated(termination) if termination.unstartable.is_some() => {
                 "StartError".into()
             }
             ContainerState::Terminated(termination) => termination.ending.code().0.to_string(),
@@ -255,7 +256,7 @@ impl Told {
         self.watch(name, "lastState", expected, |container| {
             match container.last {
                 None => "none".into(),
-                Some(last) if last.unstartable => "StartError".into(),
+                Some(last) if last.unstartable.is_some() => "StartError".into(),
                 Some(last) => last.ending.code().0.to_string(),
             }
         })

@@ -148,7 +148,7 @@ impl Maker<'_> {
             (_, false) => policy,
         };
         let name = format!("c{}", program.0);
-        let mut container = plans::container(&name, role, program, policy);
+        let mut container = Container::bare(name, role, program, policy);
         if own && role != Role::Sidecar {
             container.restart.rules = self.rules();
         }

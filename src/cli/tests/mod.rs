@@ -1,9 +1,11 @@
 //! Stories of command lines. Each says what was typed and set, and what was understood.
 
+mod again;
 mod catatonit;
 mod control;
 mod dumb_init;
 mod faults;
+mod misspelt;
 mod native;
 mod output;
 mod pod_form;
@@ -32,6 +34,7 @@ struct Run {
     log: LogSettings,
     warnings: Vec<String>,
     notes: Vec<String>,
+    hint: Option<String>,
 }
 
 const EMPTY: World = World {
@@ -85,11 +88,13 @@ impl World {
                 log,
                 warnings,
                 notes,
+                hint,
             } => Run {
                 plan,
                 log,
                 warnings,
                 notes,
+                hint,
             },
             other => panic!("{argv:?} came to {other:?}"),
         }

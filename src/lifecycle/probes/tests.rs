@@ -3,42 +3,16 @@
 
 use super::*;
 use crate::machine::{Action, Cause, Outcome};
-use crate::plan::{CheckId, Handler, ProgramId, Restart, RestartPolicy, Role};
+use crate::plan::{CheckId, Handler, ProgramId, RestartPolicy, Role};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A probe as the API fills it in when nothing is said.
 fn probe(check: usize) -> Probe {
-    Probe {
-        handler: Handler::Ask(CheckId(check)),
-        initial_delay: Duration::ZERO,
-        timeout: Duration::from_secs(1),
-        period: Duration::from_secs(10),
-        success_threshold: 1,
-        failure_threshold: 3,
-        grace: None,
-    }
+    Probe::bare(Handler::Ask(CheckId(check)))
 }
 
 fn container() -> Container {
-    Container {
-        name: "web".to_owned(),
-        role: Role::Main,
-        program: ProgramId(0),
-        restart: Restart {
-            policy: RestartPolicy::Always,
-            rules: Vec::new(),
-            at_most: None,
-        },
-        startup_probe: None,
-        liveness_probe: None,
-        readiness_probe: None,
-        post_start: None,
-        pre_stop: None,
-        stop_signal: None,
-        kills_its_tree: true,
-        termination_message: None,
-    }
+    Container::bare("web", Role::Main, ProgramId(0), RestartPolicy::Always)
 }
 
 const KINDS: [ProbeKind; 3] = [

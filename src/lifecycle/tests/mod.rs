@@ -3,7 +3,7 @@
 mod story;
 
 use super::*;
-use crate::machine::{ConditionReason, ContainerState, Phase, WaitingReason};
+use crate::machine::{self, ConditionReason, ContainerState, Phase, RunId, WaitingReason};
 use crate::plan::RestartPolicy::{Always, Never, OnFailure};
 use crate::plan::{Container, GateId, Hook, RestartRule, RuleAction};
 use std::time::Duration;
@@ -164,7 +164,7 @@ fn s149_s170_init_containers_come_first_one_by_one() {
     assert!(early.containers[0].ready, "S182");
     let late = story.status(12);
     assert_eq!(late.phase, Phase::Running);
-    assert!(late.conditions.iter().all(|condition| condition.holds));
+    assert!(late.conditions[..5].iter().all(|condition| condition.holds));
     assert_eq!(late.conditions[2].since, at(10));
 }
 
@@ -223,7 +223,7 @@ fn s157_what_cannot_be_started_is_tried_again_or_says_127() {
     let story = Story::new(Always).main("app", MISSING).lives(40);
     assert_eq!(story.starts("app"), [0, 0, 10, 30]);
     let status = &story.status(20).containers[0];
-    assert!(status.last.is_some_and(|end| end.unstartable));
+    assert!(status.last.is_some_and(|end| end.unstartable.is_some()));
     let story = Story::new(Never).main("app", MISSING).lives(40);
     assert_eq!(story.left, Some((0, 127)));
 }
@@ -314,7 +314,7 @@ fn s176_s177_s178_s180_the_phase_is_that_of_the_main_containers() {
         (Some((5, 0)), Phase::Succeeded)
     );
     let reasons = story.last.conditions.map(|condition| condition.reason);
-    assert_eq!(reasons[2..], [ConditionReason::PodCompleted; 3]);
+    assert_eq!(reasons[2..], [ConditionReason::PodCompleted; 4]);
 }
 
 #[test]
@@ -341,6 +341,27 @@ fn the_first_failure_in_order_is_the_code_unless_one_container_was_chosen() {
     let mut chosen = pod();
     chosen.pod.exit_code_from = Some(ContainerId(2));
     assert_eq!(chosen.lives(20).left, Some((9, 3)));
+}
+
+#[test]
+fn a_victim_of_the_memory_killer_is_called_so_unless_the_sigkill_was_ours() {
+    let victim = Fact::Ended(RunId(1), machine::Ending::OutOfMemory);
+    let story = Story::new(Never).main("a", DEAF).at(5, victim).lives(20);
+    assert_eq!(story.left, Some((5, 137)));
+    assert_eq!(end_of(&story.last), machine::Ending::OutOfMemory);
+
+    let mut plain = Story::new(Never).main("a", DEAF).grace(10);
+    plain.killed_as = machine::Ending::OutOfMemory;
+    let story = plain.stop_at(60).lives(100);
+    assert_eq!(story.left, Some((70, 137)));
+    assert_eq!(end_of(&story.last), machine::Ending::Killed(Signal::KILL));
+}
+
+fn end_of(status: &PodStatus) -> machine::Ending {
+    match status.containers[0].state {
+        ContainerState::Terminated(end) => end.ending,
+        state => panic!("{state:?}"),
+    }
 }
 
 #[test]

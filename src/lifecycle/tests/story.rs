@@ -8,8 +8,7 @@ use crate::machine::{
     Action, Ending as End, Fact, Machine, PodStatus, RunId, Sender, Stage, Unstartable,
 };
 use crate::plan::{
-    self, Conduct, Container, ExitCode, ExitMap, Outputs, Plan, ProgramId, Restart, RestartPolicy,
-    Role, Signal, Target,
+    self, Conduct, Container, ExitCode, Plan, ProgramId, RestartPolicy, Role, Signal, Target,
 };
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -63,6 +62,8 @@ pub struct Story {
     policy: RestartPolicy,
     pub pod: plan::Pod,
     tempers: Vec<Temper>,
+    /// What is said of whoever dies of our SIGKILL.
+    pub killed_as: End,
     events: BTreeMap<(Time, u32), Fact>,
     /// What was started and struck: `5 start web`, `7 TERM web`.
     pub deeds: Vec<String>,
@@ -76,18 +77,9 @@ impl Story {
     pub fn new(policy: RestartPolicy) -> Story {
         Story {
             policy,
-            pod: plan::Pod {
-                name: None,
-                containers: Vec::new(),
-                stop_on: Signal::ASKING.to_vec(),
-                grace: Duration::from_secs(30),
-                drain: Duration::ZERO,
-                active_deadline: None,
-                readiness_gates: Vec::new(),
-                exit_code_from: None,
-                remap_exit: ExitMap::default(),
-            },
+            pod: plan::Pod::bare(Vec::new(), Duration::from_secs(30)),
             tempers: Vec::new(),
+            killed_as: End::Killed(Signal::KILL),
             events: BTreeMap::new(),
             deeds: Vec::new(),
             left: None,
@@ -104,24 +96,8 @@ impl Story {
         temper: Temper,
         change: impl FnOnce(&mut Container),
     ) -> Story {
-        let mut container = Container {
-            name: name.to_owned(),
-            role,
-            program: ProgramId(self.pod.containers.len()),
-            restart: Restart {
-                policy: self.policy,
-                rules: Vec::new(),
-                at_most: None,
-            },
-            startup_probe: None,
-            liveness_probe: None,
-            readiness_probe: None,
-            post_start: None,
-            pre_stop: None,
-            stop_signal: None,
-            kills_its_tree: true,
-            termination_message: None,
-        };
+        let program = ProgramId(self.pod.containers.len());
+        let mut container = Container::bare(name, role, program, self.policy);
         change(&mut container);
         self.pod.containers.push(container);
         self.tempers.push(temper);
@@ -157,17 +133,7 @@ impl Story {
 
     /// Lives so many seconds, or until it leaves.
     pub fn lives(mut self, seconds: u64) -> Story {
-        let plan = Plan {
-            programs: Vec::new(),
-            checks: Vec::new(),
-            outputs: Outputs::default(),
-            conduct: Conduct::Pod(self.pod.clone()),
-            health: None,
-            serving: plan::Serving::default(),
-            subreaper: true,
-            parent_death_signal: None,
-            let_go: true,
-        };
+        let plan = Plan::bare(Vec::new(), Conduct::Pod(self.pod.clone()));
         let mut machine = lifecycle::Pod::new(&plan, &self.pod);
         let mut living: BTreeMap<RunId, ProgramId> = BTreeMap::new();
         let mut events = std::mem::take(&mut self.events);
@@ -217,7 +183,7 @@ impl Story {
                                     Target::Tree,
                                     "what is killed is killed with its tree"
                                 );
-                                tell(now, Fact::Ended(run, End::Killed(signal)));
+                                tell(now, Fact::Ended(run, self.killed_as));
                             }
                             (_, Some((after, code))) => {
                                 let end = now.after(Duration::from_secs(after));
@@ -230,7 +196,7 @@ impl Story {
                         for (run, program) in living.clone() {
                             self.deed(now, &format!("all {}", &signal.to_string()[3..]), program);
                             if signal == Signal::KILL {
-                                tell(now, Fact::Ended(run, End::Killed(signal)));
+                                tell(now, Fact::Ended(run, self.killed_as));
                             }
                         }
                     }

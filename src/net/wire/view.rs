@@ -6,8 +6,8 @@
 
 use super::bytes::{Reader, Writer};
 use crate::machine::{
-    Condition, ConditionReason, ContainerState, ContainerStatus, Ending, Phase, PodStatus,
-    Termination, WaitingReason,
+    Condition, ConditionReason, ContainerState, ContainerStatus, Ending, Phase, PodStatus, Stage,
+    Termination, Unstartable, WaitingReason,
 };
 use crate::plan::{ContainerId, ExitCode, Signal};
 use crate::report::chronicle::{LastWords, Mark, Milestone};
@@ -149,6 +149,7 @@ fn write_head(out: &mut Writer, head: &Head) {
             ConditionReason::ReadinessGatesNotReady => 3,
             ConditionReason::PodCompleted => 4,
             ConditionReason::PodFailed => 5,
+            ConditionReason::RestartAllContainersStarted => 6,
         });
         out.time(condition.since);
     }
@@ -185,6 +186,7 @@ fn read_head(bytes: &mut Reader) -> Option<Head> {
                 3 => ConditionReason::ReadinessGatesNotReady,
                 4 => ConditionReason::PodCompleted,
                 5 => ConditionReason::PodFailed,
+                6 => ConditionReason::RestartAllContainersStarted,
                 _ => return None,
             },
             since: bytes.time()?,
@@ -261,16 +263,25 @@ fn read_container(bytes: &mut Reader) -> Option<ContainerStatus> {
 
 fn write_termination(out: &mut Writer, end: &Termination) {
     write_ending(out, end.ending);
-    out.u8(u8::from(end.unstartable));
+    out.option(end.unstartable, |out, why| {
+        out.u8(why.stage as u8).u32(why.errno as u32);
+    });
     out.time(end.started_at).time(end.finished_at);
 }
 
 fn read_termination(bytes: &mut Reader) -> Option<Termination> {
     Some(Termination {
         ending: read_ending(bytes)?,
-        unstartable: bytes.flag()?,
+        unstartable: bytes.option(read_unstartable)?,
         started_at: bytes.time()?,
         finished_at: bytes.time()?,
+    })
+}
+
+fn read_unstartable(bytes: &mut Reader) -> Option<Unstartable> {
+    Some(Unstartable {
+        stage: Stage::from_wire(bytes.u8()?)?,
+        errno: bytes.u32()? as i32,
     })
 }
 
@@ -278,6 +289,7 @@ fn write_ending(out: &mut Writer, ending: Ending) {
     match ending {
         Ending::Exited(code) => out.u8(0).u8(code.0),
         Ending::Killed(signal) => out.u8(1).u8(signal.number() as u8),
+        Ending::OutOfMemory => out.u8(2).u8(0),
     };
 }
 
@@ -285,6 +297,7 @@ fn read_ending(bytes: &mut Reader) -> Option<Ending> {
     match (bytes.u8()?, bytes.u8()?) {
         (0, code) => Some(Ending::Exited(ExitCode(code))),
         (1, signal) => Signal::new(signal.into()).map(Ending::Killed),
+        (2, 0) => Some(Ending::OutOfMemory),
         _ => None,
     }
 }

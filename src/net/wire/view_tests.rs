@@ -22,6 +22,17 @@ fn records() -> Vec<Record> {
             records.push(Record::Container(place, *status, place % 2 == 0));
         }
     }
+    let mut missing = samples::ended(127, 1, 1);
+    missing.unstartable = Some(Unstartable {
+        stage: Stage::WorkingDir,
+        errno: libc::ENOENT,
+    });
+    let missing = ContainerStatus {
+        state: ContainerState::Waiting(WaitingReason::RunContainerError),
+        last: Some(missing),
+        ..samples::waiting()
+    };
+    records.push(Record::Container(5, missing, false));
     records.push(Record::Event(Event {
         about: Some(WEB),
         reason: Reason::ProbeWarning,
@@ -34,6 +45,7 @@ fn records() -> Vec<Record> {
     for what in [
         Milestone::Started,
         Milestone::Ended(Ending::Killed(Signal::KILL)),
+        Milestone::Ended(Ending::OutOfMemory),
         Milestone::Ready,
         Milestone::Unready,
         Milestone::Initialized,

@@ -44,6 +44,15 @@ pub fn cases() -> Vec<Case> {
             control,
         ),
         Case::own(
+            "docker exec monopod does not start the pod of the image's environment a second time",
+            again,
+        ),
+        Case::own(
+            "docker run --memory: who eats too much is OOMKilled, and who is killed by hand is not",
+            out_of_memory,
+        )
+        .needing(Need::MemoryCgroup),
+        Case::own(
             "docker run --read-only as a uid without capabilities",
             strict,
         ),
@@ -370,6 +379,71 @@ fn control(scene: &Scene) -> Outcome {
     ask(&[], "stop")?;
     let code = run(&mut docker(&["wait", &container.0])?)?;
     ensure!(code.trim() == "143", "exit code {code}");
+    Ok(())
+}
+
+fn again(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let manifest = scene.dir.join("pod.yaml");
+    let command = crate::pods::pod::command(scene, "say up pause");
+    let text = format!("{{containers: [{{name: web, command: {command}}}]}}");
+    std::fs::write(&manifest, text).map_err(|why| why.to_string())?;
+    let variable = format!("MONOPOD_MANIFEST={}", manifest.display());
+    let flags = ["--detach", "--entrypoint", "/monopod", "--env", &variable];
+    run(&mut container.run(&flags, &[])?)?;
+    ear.expect("up")?;
+    // Should it be led a second time, it would not end.
+    let words = ["exec", &container.0, "busybox", "timeout", "10", "/monopod"];
+    let answer = output(&mut docker(&words)?)?;
+    let stderr = text_of(&answer.stderr);
+    ensure!(
+        answer.status.code() == Some(1) && stderr.contains("see monopod status"),
+        "{answer:?}"
+    );
+    ear.expect_silence()
+}
+
+fn out_of_memory(scene: &Scene) -> Outcome {
+    let mut ear = Ear::new(&scene.ear_path())?;
+    let container = Container::of(scene);
+    let manifest = scene.dir.join("pod.yaml");
+    let command = crate::pods::pod::command(scene, "say up pause");
+    // More than it may have, and not so much that a machine without limits would miss it.
+    let eater = r#"["sh", "-c", "exec tail -c 300000000 /dev/zero"]"#;
+    let text = format!(
+        "{{restartPolicy: Never, containers: [{{name: eater, command: {eater}}}, {{name: web, command: {command}}}]}}"
+    );
+    std::fs::write(&manifest, text).map_err(|why| why.to_string())?;
+    let file = manifest.to_string_lossy();
+    let flags = [
+        "--detach",
+        "--memory",
+        "64m",
+        "--memory-swap",
+        "64m",
+        "--entrypoint",
+        "/monopod",
+    ];
+    run(&mut container.run(&flags, &["-f", &file])?)?;
+    ear.expect("up")?;
+    let exec = |words: &[&str]| run(&mut docker(&[&["exec", &container.0], words].concat())?);
+    until("the eater is OOMKilled", patience(), || {
+        let text = exec(&["/monopod", "status"])?;
+        let mut rows = text.lines().filter(|row| row.starts_with("eater "));
+        Ok(rows.any(|row| row.contains("OOMKilled")).then_some(()))
+    })?;
+    exec(&["/monopod", "signal", "web", "KILL"])?;
+    let code = run(&mut docker(&["wait", &container.0])?)?;
+    ensure!(code.trim() == "137", "exit code {code}");
+    let logs = output(&mut docker(&["logs", &container.0])?)?;
+    let stderr = text_of(&logs.stderr);
+    let tells = |words: &str| stderr.lines().any(|line| line.ends_with(words));
+    ensure!(
+        stderr.contains("eater was killed by SIGKILL: out of memory")
+            && tells("web was killed by SIGKILL"),
+        "{stderr}"
+    );
     Ok(())
 }
 

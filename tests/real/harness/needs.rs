@@ -4,6 +4,7 @@
 //! fails: a suite that quietly tests less and less is worse than none.
 
 use super::inits::which;
+use std::path::Path;
 use std::sync::Mutex;
 
 /// Something a story cannot do without.
@@ -15,6 +16,8 @@ pub enum Need {
     Program(&'static str),
     /// A cgroup controller for pids that we may use.
     PidsCgroup,
+    /// A cgroup controller for memory, of either version.
+    MemoryCgroup,
 }
 
 impl Need {
@@ -36,6 +39,12 @@ impl Need {
                 Some(_) => None,
                 None => Some("it needs a cgroup controller for pids".to_owned()),
             },
+            Need::MemoryCgroup => {
+                let second = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers");
+                let has_one = Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
+                    || second.is_ok_and(|names| names.contains("memory"));
+                (!has_one).then(|| "it needs a cgroup controller for memory".to_owned())
+            }
         }
     }
 }

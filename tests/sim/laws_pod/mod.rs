@@ -148,8 +148,10 @@ impl PodLaws {
     }
 
     fn hear(&mut self, turn: &Turn) -> Heard {
-        let mut heard = Heard::default();
-        heard.asked = turn.facts.iter().any(|fact| self.is_ask(fact));
+        let mut heard = Heard {
+            asked: turn.facts.iter().any(|fact| self.is_ask(fact)),
+            ..Heard::default()
+        };
         for fact in turn.facts {
             if let Fact::Started(run) = *fact
                 && let Some(Use::Own(place)) = self.runs.get(&run)

@@ -181,7 +181,7 @@ impl PodLaws {
         {
             return Ok(());
         }
-        let [_, _, initialized, containers_ready, ready] = turn.status.conditions;
+        let [_, _, initialized, containers_ready, ready, _] = turn.status.conditions;
         let serving = || {
             self.books
                 .iter()

@@ -194,7 +194,7 @@ impl PodLaws {
             .iter()
             .map(|instance| self.kill_window(instance))
             .collect();
-        let all = |pick: fn(&(Option<Time>, Option<Time>)) -> Option<Time>| {
+        let all = |pick: fn(&Window) -> Option<Time>| {
             let times: Option<Vec<Time>> = windows.iter().map(pick).collect();
             times.and_then(|times| times.into_iter().max())
         };

@@ -8,6 +8,8 @@
 //! It must never fail because something was slow: a speed claim is not a test. It ends with a verdict in words. And it
 //! must say loudly what it left out.
 //!
+//! The size that is wanted is that of the build without https: `cargo bench --bench peers --no-default-features` judges it.
+//!
 //! With ` -- --quick` it takes a few seconds. ` -- start signals` measures only what is named (start, idle, orphans,
 //! signals). ` -- --with FILE` lets another build of monopod compete, to compare a change.
 //!

@@ -33,8 +33,14 @@ pub fn sizes(field: &Field) -> String {
         .iter()
         .map(|contestant| vec![contestant.name.clone(), contestant.bytes().to_string()])
         .collect();
+    let https = match cfg!(feature = "https") {
+        true => "with",
+        false => "without",
+    };
     table(
-        "SIZE of the file (a dynamic one needs its libc beside it)",
+        &format!(
+            "SIZE of the file (monopod {https} https; a dynamic one needs its libc beside it)"
+        ),
         &["", "bytes"],
         &rows,
     )

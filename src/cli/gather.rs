@@ -136,13 +136,16 @@ impl Gathered<'_> {
         for (from, value) in self.said(flag) {
             match read(&value) {
                 Ok(value) => good.push(value),
-                Err(told) => {
-                    let faults = told.lines().map(|fault| format!("{from}: {fault}"));
-                    self.faults.extend(faults);
-                }
+                Err(told) => self.refuse(&from, &told),
             }
         }
         good
+    }
+
+    #[inline(never)]
+    fn refuse(&mut self, from: &str, told: &str) {
+        let faults = told.lines().map(|fault| format!("{from}: {fault}"));
+        self.faults.extend(faults);
     }
 
     /// The value of a flag of which the last one counts.

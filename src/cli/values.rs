@@ -376,7 +376,9 @@ pub(super) fn base_name(path: &[u8]) -> &[u8] {
 /// The kernel's words without the number that the standard library adds.
 pub(super) fn errno_words(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(errno) => nix::errno::Errno::from_raw(errno).desc().to_lowercase(),
+        Some(errno) => nix::errno::Errno::from_raw(errno)
+            .desc()
+            .to_ascii_lowercase(),
         None => error.to_string(),
     }
 }

@@ -6,7 +6,7 @@
 use super::seats::Seats;
 use crate::machine::{Action, AskId, Happening, RunId, RunIds};
 use crate::plan::{CheckId, ContainerId, ProgramId, Signal, Target};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// Who ordered what, and the actions of this turn.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub struct Desk {
     actions: Vec<Action>,
     runs: RunIds,
     asks: u32,
-    run_owners: BTreeMap<RunId, ContainerId>,
-    ask_owners: BTreeMap<AskId, ContainerId>,
+    run_owners: LiteMap<RunId, ContainerId>,
+    ask_owners: LiteMap<AskId, ContainerId>,
     helper_is_up: bool,
     /// How many starts may be ordered in this turn.
     pub seats: Seats,
@@ -68,7 +68,7 @@ impl Desk {
     }
 
     /// The helper is gone and with it every answer. What was open, and whose it was.
-    pub fn close_all_asks(&mut self) -> BTreeMap<AskId, ContainerId> {
+    pub fn close_all_asks(&mut self) -> LiteMap<AskId, ContainerId> {
         std::mem::take(&mut self.ask_owners)
     }
 

@@ -64,10 +64,13 @@ fn line(out: &mut impl Write, record: &Record, voice: Voice, pid: u32) -> io::Re
         Voice::DumbInit => writeln!(out, "[dumb-init] {words}"),
         Voice::Catatonit => writeln!(out, "{} (catatonit:{pid}): {words}", level.as_str()),
         Voice::Json => {
-            let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            let time = humantime::format_rfc3339_millis(SystemTime::now());
             let level = level.as_str().to_ascii_lowercase();
-            let line = serde_json::json!({"time": time, "level": level, "msg": words});
-            writeln!(out, "{line}")
+            let words = serde_json::Value::from(words);
+            writeln!(
+                out,
+                r#"{{"level":"{level}","msg":{words},"time":"{time}"}}"#
+            )
         }
     }
 }

@@ -8,7 +8,7 @@ use super::owners::{hook_program, probe_program};
 use crate::machine::{Cause, Ending, Happening, Outcome};
 use crate::plan::{Conduct, ContainerId, ExitCode, Plan, Pod, ProbeKind, ProgramId};
 use crate::report::words;
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// More failures than this are not told apart when it comes to why the whole failed.
 const MOST_FAILURES: usize = 64;
@@ -17,13 +17,13 @@ const MOST_FAILURES: usize = 64;
 #[derive(Debug, Default)]
 pub struct Said {
     /// What the last run of a program said, if it failed.
-    outputs: BTreeMap<ProgramId, String>,
+    outputs: LiteMap<ProgramId, String>,
     /// What the last instance of a container left in its file.
-    messages: BTreeMap<ContainerId, String>,
+    messages: LiteMap<ContainerId, String>,
     /// What may be the reason for the end of it all, the latest last.
     failures: Vec<Happening>,
     /// How the last probe of each container and kind went that did not go well.
-    probes: BTreeMap<(ContainerId, ProbeKind), (Outcome, Cause)>,
+    probes: LiteMap<(ContainerId, ProbeKind), (Outcome, Cause)>,
 }
 
 impl Said {

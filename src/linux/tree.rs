@@ -22,6 +22,7 @@ use super::family::{self, Process};
 use super::mark::{Marks, Owner};
 use crate::machine::RunId;
 use crate::plan::{ContainerId, Signal};
+use litemap::LiteMap;
 use std::collections::{HashMap, HashSet};
 
 /// Walks at most. The second finds nothing new, unless something forked during the first.
@@ -83,15 +84,15 @@ fn send(pid: i32, signal: Signal) -> bool {
 
 /// The orders, by whom they are about.
 struct Wanted {
-    runs: HashMap<RunId, Vec<Signal>>,
-    containers: HashMap<ContainerId, Vec<Signal>>,
+    runs: LiteMap<RunId, Vec<Signal>>,
+    containers: LiteMap<ContainerId, Vec<Signal>>,
 }
 
 impl Wanted {
     fn new(orders: &[Order]) -> Wanted {
         let mut wanted = Wanted {
-            runs: HashMap::new(),
-            containers: HashMap::new(),
+            runs: LiteMap::new(),
+            containers: LiteMap::new(),
         };
         for order in orders {
             let signals = match order.container {
@@ -132,7 +133,11 @@ struct Sight<'a> {
 impl Sight<'_> {
     /// Those that belong to somebody and were not seen before.
     fn look(&mut self, all: &[Process]) -> Vec<(i32, Owner)> {
-        let by_pid: HashMap<i32, Process> = all.iter().map(|it| (it.pid, *it)).collect();
+        // They come by number, so that each finds its place at the end.
+        let mut by_pid = LiteMap::with_capacity(all.len());
+        for process in all {
+            by_pid.insert(process.pid, *process);
+        }
         let mut settled = HashMap::with_capacity(all.len());
         let mut fresh = Vec::new();
         for process in all {
@@ -149,7 +154,7 @@ impl Sight<'_> {
     fn owner(
         &mut self,
         process: Process,
-        by_pid: &HashMap<i32, Process>,
+        by_pid: &LiteMap<i32, Process>,
         settled: &mut HashMap<i32, Kin>,
     ) -> Option<Owner> {
         let mut line = Vec::new();

@@ -5,7 +5,6 @@
 
 use super::budget::Budget;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// A place in the text.
@@ -76,7 +75,8 @@ pub(super) struct Told {
 /// All that is found while reading.
 #[derive(Default)]
 pub(super) struct Findings {
-    faults: RefCell<(BTreeSet<Fault>, usize)>,
+    /// Each once, in the order of the text; with how many more there are.
+    faults: RefCell<(Vec<Fault>, usize)>,
     /// With whether it says nothing that any other manifest would not.
     passed: RefCell<Passed>,
     warnings: RefCell<Vec<String>>,
@@ -91,11 +91,14 @@ impl Findings {
             *more += 1;
             return;
         }
-        told.insert(Fault {
+        let fault = Fault {
             at,
             path: path.to_owned(),
             what: what.into(),
-        });
+        };
+        if let Err(place) = told.binary_search(&fault) {
+            told.insert(place, fault);
+        }
     }
 
     /// Whether nothing is wrong so far.
@@ -143,10 +146,7 @@ impl Findings {
                     warnings: self.warnings.into_inner(),
                 },
             )),
-            _ => Err(Faults {
-                told: told.into_iter().collect(),
-                more,
-            }),
+            _ => Err(Faults { told, more }),
         }
     }
 }

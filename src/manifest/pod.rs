@@ -9,7 +9,9 @@ use super::names;
 use super::spot::{Object, Spot};
 use super::{Around, Making, seconds};
 use crate::plan::{Container, ExitMap, Pod, RestartPolicy, Signal, TerminationMessage};
-use std::collections::{HashMap, HashSet};
+use litemap::LiteMap;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// The API's default of terminationGracePeriodSeconds.
@@ -85,7 +87,7 @@ fn containers(
     }
     let taker = who_takes_the_command(&steps, &mains, spec, around);
     let mut made: Vec<Container> = Vec::new();
-    let mut names: HashMap<&str, ()> = HashMap::new();
+    let mut names: HashSet<&str> = HashSet::new();
     let entries = steps
         .iter()
         .map(|spot| (spot, true))
@@ -98,7 +100,7 @@ fn containers(
         made.extend(container(spot, is_init, given, says, around, making));
         if let Some(name_spot) = spot.inside("name").filter(Spot::is_text)
             && let Some(name) = name_spot.text()
-            && names.insert(name, ()).is_some()
+            && !names.insert(name)
         {
             name_spot.fault(format!("another container is named {} too", quoted(name)));
         }
@@ -156,12 +158,14 @@ fn who_takes_the_command(
 /// A termination message is a container's if no other entry writes to the same path.
 fn keep_messages_apart(containers: &mut [Container], spec: &Object) {
     let path_of = |container: &Container| container.termination_message.clone()?.path;
-    let mut writers = HashMap::new();
+    let mut writers: LiteMap<OsString, u32> = LiteMap::new();
     for path in containers.iter().filter_map(path_of) {
-        *writers.entry(path).or_insert(0_u32) += 1;
+        *writers.entry(path.into_os_string()).or_default() += 1;
     }
     for container in containers {
-        let Some(path) = path_of(container).filter(|path| writers.get(path) != Some(&1)) else {
+        let Some(path) =
+            path_of(container).filter(|path| writers.get(path.as_os_str()) != Some(&1))
+        else {
             continue;
         };
         if path.as_os_str() != super::container::TERMINATION_LOG {

@@ -13,6 +13,7 @@
 use super::fault::{Findings, Position, quoted};
 use super::scalar::{self, Reading};
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag, options};
+use litemap::LiteMap;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -91,7 +92,7 @@ pub(super) fn documents(text: &[u8], findings: &Findings) -> Vec<Rc<Node>> {
     let mut builder = Builder {
         findings,
         open: Vec::new(),
-        anchors: HashMap::new(),
+        anchors: LiteMap::new(),
         documents: Vec::new(),
         weight: 0,
         repeated_bytes: 0,
@@ -120,7 +121,7 @@ fn position(mark: &Marker) -> Position {
 struct Builder<'f> {
     findings: &'f Findings,
     open: Vec<Open>,
-    anchors: HashMap<usize, Rc<Node>>,
+    anchors: LiteMap<usize, Rc<Node>>,
     documents: Vec<Rc<Node>>,
     weight: usize,
     repeated_bytes: usize,

@@ -10,12 +10,11 @@
 //! time would be taken for dead and lose its file.
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -62,7 +61,7 @@ pub fn listen(path: &Path) -> io::Result<Control> {
 /// A file beside the socket that one monopod at a time holds and removes again. One that was left behind is not held.
 struct Lock {
     path: PathBuf,
-    held: Flock<File>,
+    held: File,
 }
 
 impl Lock {
@@ -75,14 +74,14 @@ impl Lock {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
-        let Ok(file) = options.mode(0o600).custom_flags(flags).open(&path) else {
+        let Ok(held) = options.mode(0o600).custom_flags(flags).open(&path) else {
             return Ok(None);
         };
-        let held = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => held,
-            Err((_, Errno::EWOULDBLOCK)) => return Err(another_starts()),
-            Err(_) => return Ok(None),
-        };
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(another_starts()),
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
         let lock = Lock { path, held };
         match lock.is_in_its_place() {
             true => Ok(Some(lock)),
@@ -115,7 +114,7 @@ fn another_starts() -> io::Error {
 /// The kernel's words without the number that the standard library adds.
 pub fn words(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(errno) => Errno::from_raw(errno).desc().to_lowercase(),
+        Some(errno) => Errno::from_raw(errno).desc().to_ascii_lowercase(),
         None => error.to_string(),
     }
 }

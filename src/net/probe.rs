@@ -116,7 +116,7 @@ fn describe(error: &io::Error, timeout: Duration) -> String {
     match error.kind() {
         // A read that times out is reported as one that would block.
         ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-            format!("no answer within {} s", timeout.as_secs_f64())
+            format!("no answer within {timeout:?}")
         }
         ErrorKind::ConnectionRefused => {
             "nothing listens there (is monopod run with --health?)".into()
@@ -237,7 +237,7 @@ mod tests {
         let start = Instant::now();
         let error = probe(at, "/livez", Duration::from_millis(150)).unwrap_err();
         assert!(
-            error.ends_with("did not answer: no answer within 0.15 s"),
+            error.ends_with("did not answer: no answer within 150ms"),
             "{error}"
         );
         assert!(start.elapsed() < A_WHILE);

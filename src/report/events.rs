@@ -4,7 +4,7 @@
 use super::journal::Event;
 use super::view::{Frame, View};
 use crate::plan::{ContainerId, Role};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The whole document. `resourceVersion` of the list is where a watcher goes on.
 pub fn list(frame: &Frame, view: &View, since: u32) -> Value {
@@ -15,34 +15,34 @@ pub fn list(frame: &Frame, view: &View, since: u32) -> Value {
         .map(|event| one(frame, event))
         .collect::<Vec<Value>>()
         .into();
-    json!({
+    object!({
         "apiVersion": "v1",
         "kind": "List",
-        "metadata": {"resourceVersion": latest.unwrap_or(since).to_string()},
+        "metadata": object!({"resourceVersion": latest.unwrap_or(since).to_string()}),
         "items": items,
     })
 }
 
 fn one(frame: &Frame, event: &Event) -> Value {
-    let mut object = json!({"apiVersion": "v1", "kind": "Pod", "name": frame.name()});
+    let mut object = object!({"apiVersion": "v1", "kind": "Pod", "name": frame.name()});
     if let Some(path) = event.about.and_then(|id| field_path(frame, id)) {
         object["fieldPath"] = path.into();
     }
-    json!({
+    object!({
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
+        "metadata": object!({
             "name": format!("{}.{:08x}", frame.name(), event.first.as_nanos() >> 10),
             "resourceVersion": event.revision.to_string(),
-        },
+        }),
         "involvedObject": object,
         "type": if event.reason.is_warning() { "Warning" } else { "Normal" },
         "reason": event.reason.word(),
-        "message": event.message,
+        "message": event.message.as_str(),
         "count": event.count,
         "firstTimestamp": frame.date(event.first),
         "lastTimestamp": frame.date(event.last),
-        "source": {"component": "monopod"},
+        "source": object!({"component": "monopod"}),
     })
 }
 

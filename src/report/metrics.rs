@@ -11,7 +11,8 @@ use super::tally::{KINDS, probe};
 use super::view::{Frame, View};
 use crate::machine::{ContainerState, ContainerStatus};
 use crate::plan::{ProbeKind, Role};
-use std::fmt::{Display, Write};
+use std::fmt::{Display, Formatter, Write};
+use std::time::Duration;
 
 /// What the cgroup of the whole container says; read by the helper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +100,7 @@ fn probes(page: &mut Exposition, frame: &Frame, view: &View) {
     for (container, kind, attempts) in attempts() {
         let labels = [("probe_type", kind), ("container", container)];
         let count = [attempts.successful, attempts.failed, attempts.unknown];
-        page.sample("_sum", &labels, attempts.took.as_secs_f64());
+        page.sample("_sum", &labels, Amount::Seconds(attempts.took));
         page.sample("_count", &labels, count.map(u64::from).iter().sum::<u64>());
     }
 }
@@ -112,7 +113,31 @@ fn word(kind: ProbeKind) -> &'static str {
     }
 }
 
-type Value = fn(&Frame, &ContainerStatus) -> Option<f64>;
+/// Written in full. As a float it would lose digits, and what the library has to write one is 15 kB of the program.
+enum Amount {
+    Count(u64),
+    Seconds(Duration),
+}
+
+impl From<bool> for Amount {
+    fn from(holds: bool) -> Amount {
+        Amount::Count(holds.into())
+    }
+}
+
+impl Display for Amount {
+    fn fmt(&self, f: &mut Formatter) -> std::fmt::Result {
+        match self {
+            Amount::Count(count) => count.fmt(f),
+            Amount::Seconds(span) => {
+                let digits = format!("{}.{:09}", span.as_secs(), span.subsec_nanos());
+                f.write_str(digits.trim_end_matches('0').trim_end_matches('.'))
+            }
+        }
+    }
+}
+
+type Value = fn(&Frame, &ContainerStatus) -> Option<Amount>;
 
 fn containers(page: &mut Exposition, frame: &Frame, view: &View) {
     let families: [(&str, &str, &str, Value); 5] = [
@@ -121,7 +146,7 @@ fn containers(page: &mut Exposition, frame: &Frame, view: &View) {
             "gauge",
             "When the running instance was started, in seconds since 1970.",
             |frame, status| match status.state {
-                ContainerState::Running(since) => Some(frame.unix(since)),
+                ContainerState::Running(since) => Some(Amount::Seconds(frame.unix(since))),
                 ContainerState::Waiting(_) | ContainerState::Terminated(_) => None,
             },
         ),
@@ -129,30 +154,25 @@ fn containers(page: &mut Exposition, frame: &Frame, view: &View) {
             "monopod_container_restarts_total",
             "counter",
             "How often a new instance replaced an old one.",
-            |_, status| Some(f64::from(status.restarts)),
+            |_, status| Some(Amount::Count(status.restarts.into())),
         ),
         (
             "monopod_container_running",
             "gauge",
             "1 while its own process runs.",
-            |_, status| {
-                Some(f64::from(u8::from(matches!(
-                    status.state,
-                    ContainerState::Running(_)
-                ))))
-            },
+            |_, status| Some(matches!(status.state, ContainerState::Running(_)).into()),
         ),
         (
             "monopod_container_started",
             "gauge",
             "1 once it has started up.",
-            |_, status| Some(f64::from(u8::from(status.started))),
+            |_, status| Some(status.started.into()),
         ),
         (
             "monopod_container_ready",
             "gauge",
             "1 while it is in service.",
-            |_, status| Some(f64::from(u8::from(status.ready))),
+            |_, status| Some(status.ready.into()),
         ),
     ];
     for (name, kind, help, value) in families {
@@ -171,7 +191,7 @@ fn containers(page: &mut Exposition, frame: &Frame, view: &View) {
     for (_, container, status) in frame.containers(view) {
         if let (Role::Init, ContainerState::Terminated(end)) = (container.role, status.state) {
             let took = end.finished_at.since(end.started_at);
-            page.sample("", &[("container", &container.name)], took.as_secs_f64());
+            page.sample("", &[("container", &container.name)], Amount::Seconds(took));
         }
     }
 }
@@ -185,7 +205,7 @@ fn pod(page: &mut Exposition, frame: &Frame, view: &View) {
     const READY: usize = 4;
     let ready = view.status.conditions[READY].holds;
     let now = view.now.0;
-    let mut single = |name: &str, kind: &str, help: &str, value: f64| {
+    let mut single = |name: &str, kind: &str, help: &str, value: Amount| {
         page.family(name, kind, help);
         page.sample("", &[], value);
     };
@@ -194,33 +214,33 @@ fn pod(page: &mut Exposition, frame: &Frame, view: &View) {
         "monopod_pod_ready",
         "gauge",
         "1 while the pod is ready.",
-        f64::from(u8::from(ready)),
+        ready.into(),
     );
     single(
         "monopod_start_time_seconds",
         "gauge",
         "When monopod was started, in seconds since 1970.",
-        start,
+        Amount::Seconds(start),
     );
     if let Some(since) = view.status.stopping_since {
         single(
             "monopod_stop_duration_seconds",
             "gauge",
             "How long the stop has taken so far.",
-            now.since(since).as_secs_f64(),
+            Amount::Seconds(now.since(since)),
         );
     }
     single(
         "monopod_orphans_reaped_total",
         "counter",
         "Processes collected that monopod had not started.",
-        view.counts.orphans as f64,
+        Amount::Count(view.counts.orphans),
     );
     single(
         "monopod_helper_losses_total",
         "counter",
         "How often the process that serves this page had to be replaced.",
-        f64::from(view.counts.helpers_lost),
+        Amount::Count(view.counts.helpers_lost.into()),
     );
 }
 

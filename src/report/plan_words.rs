@@ -70,10 +70,11 @@ enum Shown {
 impl Shown {
     fn json(self) -> Value {
         let object = |fields: Fields| {
-            let fields = fields
-                .into_iter()
-                .map(|(name, shown)| (name.to_owned(), shown.json()));
-            Value::Object(fields.collect::<Map<String, Value>>())
+            let mut object = Map::new();
+            for (name, shown) in fields {
+                object.insert(name.to_owned(), shown.json());
+            }
+            Value::Object(object)
         };
         match self {
             Shown::Text(text) => text.into(),

@@ -6,7 +6,7 @@ use super::view::Frame;
 use crate::plan::{
     Container, Handler, Hook, NetworkQuestion, Probe, ProbeKind, RestartPolicy, Role,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// In the API's shape.
 pub fn spec(frame: &Frame) -> Value {
@@ -18,7 +18,7 @@ pub fn spec(frame: &Frame) -> Value {
             .map(|(_, container)| one(frame, container))
             .collect()
     };
-    let mut spec = json!({
+    let mut spec = object!({
         "containers": containers(false),
         "terminationGracePeriodSeconds": frame.pod.grace.as_secs(),
     });
@@ -27,7 +27,7 @@ pub fn spec(frame: &Frame) -> Value {
         spec["initContainers"] = init;
     }
     if !frame.pod.readiness_gates.is_empty() {
-        let gate = |gate: &String| json!({"conditionType": gate});
+        let gate = |gate: &String| object!({"conditionType": gate.as_str()});
         spec["readinessGates"] = frame.pod.readiness_gates.iter().map(gate).collect();
     }
     if let Some(deadline) = frame.pod.active_deadline {
@@ -37,9 +37,9 @@ pub fn spec(frame: &Frame) -> Value {
 }
 
 fn one(frame: &Frame, container: &Container) -> Value {
-    let mut shown = json!({
-        "name": container.name,
-        "command": [frame.programs[container.program.0]],
+    let mut shown = object!({
+        "name": container.name.as_str(),
+        "command": [frame.programs[container.program.0].as_str()],
     });
     // What an init container has otherwise is the pod's policy, which is not known here.
     if container.role != Role::Init {
@@ -77,7 +77,7 @@ fn one_probe(frame: &Frame, probe: &Probe) -> Value {
     let mut shown = match probe.handler {
         Handler::Exec(program) => exec(frame, program.0),
         Handler::Ask(check) => network(frame, check.0),
-        Handler::Unresolvable => json!({}),
+        Handler::Unresolvable => object!({}),
     };
     shown["initialDelaySeconds"] = probe.initial_delay.as_secs().into();
     shown["timeoutSeconds"] = probe.timeout.as_secs().into();
@@ -91,14 +91,14 @@ fn one_hook(frame: &Frame, hook: Hook) -> Value {
     match hook {
         Hook::Exec(program) => exec(frame, program.0),
         Hook::Ask(check) => network(frame, check.0),
-        Hook::Sleep(span) => json!({"sleep": {"seconds": span.as_secs()}}),
-        Hook::Fails => json!({}),
+        Hook::Sleep(span) => object!({"sleep": object!({"seconds": span.as_secs()})}),
+        Hook::Fails => object!({}),
     }
 }
 
 fn exec(frame: &Frame, program: usize) -> Value {
     let name = frame.programs.get(program).map_or("", String::as_str);
-    json!({"exec": {"command": [name]}})
+    object!({"exec": object!({"command": [name]})})
 }
 
 fn network(frame: &Frame, check: usize) -> Value {
@@ -106,15 +106,16 @@ fn network(frame: &Frame, check: usize) -> Value {
         Some(NetworkQuestion::Http(get)) => {
             let path = get.path.split(['?', '#']).next().unwrap_or_default();
             let scheme = if get.tls { "HTTPS" } else { "HTTP" };
-            json!({"httpGet": {"scheme": scheme, "host": get.host, "port": get.port, "path": path}})
+            let get = object!({"scheme": scheme, "host": get.host.as_str(), "port": get.port, "path": path});
+            object!({"httpGet": get})
         }
         Some(NetworkQuestion::Tcp { host, port }) => {
-            json!({"tcpSocket": {"host": host, "port": port}})
+            object!({"tcpSocket": object!({"host": host.as_str(), "port": *port})})
         }
         Some(NetworkQuestion::Grpc { port, service, .. }) => {
-            json!({"grpc": {"port": port, "service": service}})
+            object!({"grpc": object!({"port": *port, "service": service.as_str()})})
         }
-        None => json!({}),
+        None => object!({}),
     }
 }
 

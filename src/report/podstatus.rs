@@ -11,7 +11,7 @@ use crate::machine::{
     WaitingReason,
 };
 use crate::plan::{Container, ContainerId, Role, RuleAction};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// The exit code of what could not be started (S157).
@@ -19,7 +19,7 @@ const START_ERROR: u8 = 128;
 
 /// The whole document.
 pub fn pod(frame: &Frame, view: &View) -> Value {
-    let mut metadata = json!({
+    let mut metadata = object!({
         "name": frame.name(),
         "creationTimestamp": frame.date(crate::time::Time::START),
     });
@@ -28,7 +28,7 @@ pub fn pod(frame: &Frame, view: &View) -> Value {
         metadata["deletionTimestamp"] = frame.date(since.after(grace)).into();
         metadata["deletionGracePeriodSeconds"] = grace.as_secs().into();
     }
-    json!({
+    object!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
@@ -45,7 +45,7 @@ fn status(frame: &Frame, view: &View) -> Value {
             .map(|(id, container, status)| container_status(frame, view, id, container, status))
             .collect()
     };
-    let mut status = json!({
+    let mut status = object!({
         "phase": phase(view.status.phase),
         "startTime": frame.date(crate::time::Time::START),
         "conditions": conditions(frame, view),
@@ -95,10 +95,10 @@ fn conditions(frame: &Frame, view: &View) -> Value {
     let own = own.filter(|(kind, _)| has_rule || **kind != RESTARTING);
     let own = own.map(|(kind, condition)| {
         let status = if condition.holds { "True" } else { "False" };
-        let mut shown = json!({
-            "type": kind,
+        let mut shown = object!({
+            "type": *kind,
             "status": status,
-            "lastProbeTime": null,
+            "lastProbeTime": Value::Null,
             "lastTransitionTime": frame.date(condition.since),
         });
         let (reason, message) = why(frame, view, condition);
@@ -113,7 +113,7 @@ fn conditions(frame: &Frame, view: &View) -> Value {
     let gates = frame.pod.readiness_gates.iter().zip(&view.status.gates);
     let gates = gates.filter_map(|(gate, set)| {
         let status = if (*set)? { "True" } else { "False" };
-        Some(json!({"type": gate, "status": status, "lastProbeTime": null}))
+        Some(object!({"type": gate.as_str(), "status": status, "lastProbeTime": Value::Null}))
     });
     own.chain(gates).collect()
 }
@@ -190,28 +190,28 @@ fn container_status(
 ) -> Value {
     let state = match status.state {
         ContainerState::Running(since) => {
-            json!({"running": {"startedAt": frame.date(since)}})
+            object!({"running": object!({"startedAt": frame.date(since)})})
         }
         ContainerState::Waiting(reason) => {
             let (reason, message) = waiting(frame, container, status, reason);
-            let mut shown = json!({"reason": reason});
+            let mut shown = object!({"reason": reason});
             if let Some(message) = message {
                 shown["message"] = message.into();
             }
-            json!({"waiting": shown})
+            object!({"waiting": shown})
         }
         ContainerState::Terminated(end) => {
-            json!({"terminated": terminated(frame, container, &end, view.words_of(id, true))})
+            object!({"terminated": terminated(frame, container, &end, view.words_of(id, true))})
         }
     };
     let last = match &status.last {
         Some(end) => {
-            json!({"terminated": terminated(frame, container, end, view.words_of(id, false))})
+            object!({"terminated": terminated(frame, container, end, view.words_of(id, false))})
         }
         None => Value::Object(Map::new()),
     };
-    json!({
-        "name": container.name,
+    object!({
+        "name": container.name.as_str(),
         "state": state,
         "lastState": last,
         "ready": status.ready,
@@ -286,7 +286,7 @@ fn terminated(
     words: Option<String>,
 ) -> Value {
     let message = words.or_else(|| start_fault(frame, container, end));
-    let mut shown = json!({
+    let mut shown = object!({
         "exitCode": end_code(end),
         "reason": end_reason(end),
         "startedAt": frame.date(end.started_at),

@@ -4,6 +4,7 @@ use super::*;
 use crate::machine::{Stage, Unstartable};
 use crate::plan::RestartRule;
 use crate::report::samples::{self, LOGGER, WEB, WORKER, at, condition};
+use serde_json::json;
 
 fn shown(view: &View) -> Value {
     pod(&samples::frame(), view)

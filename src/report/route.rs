@@ -8,7 +8,6 @@ use super::view::{Frame, View};
 use super::{events, metrics, page, podstatus, timeline};
 use crate::machine::{Command, ContainerState};
 use crate::plan::{ContainerId, GateId, Role, Signal};
-use serde_json::json;
 use tiny_http::Method;
 
 /// What a client is to see. The headers that are the same for every page are not part of it.
@@ -191,7 +190,7 @@ pub fn objection(frame: &Frame, view: &View, command: Command) -> Option<Page> {
 
 /// The answer to a command that the core has heard.
 pub fn done() -> Page {
-    Page::of_kind(JSON, format!("{}\n", json!({"accepted": true})))
+    Page::of_kind(JSON, format!("{}\n", object!({"accepted": true})))
 }
 
 /// The answer to a command of which the core has not said that it heard it.
@@ -206,7 +205,7 @@ pub fn perhaps_done() -> Page {
 pub fn error(code: u16, why: &str) -> Page {
     Page {
         kind: JSON,
-        ..Page::text(code, format!("{}\n", json!({"error": why})))
+        ..Page::text(code, format!("{}\n", object!({"error": why})))
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::machine::{Action, AskId, Ending, Fact, Outcome, RunId};
 use crate::plan::{Handler, Pod, Probe, ProbeKind};
 use crate::time::Time;
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 use std::time::Duration;
 
 /// All that is counted.
@@ -48,11 +48,11 @@ type Place = (usize, usize);
 pub struct Tally {
     counts: Counts,
     /// By `CheckId`: whose question it is.
-    by_check: BTreeMap<usize, Place>,
+    by_check: LiteMap<usize, Place>,
     /// By `ProgramId`: whose attempt it is.
-    by_program: BTreeMap<usize, Place>,
-    asks: BTreeMap<AskId, (Place, Time)>,
-    runs: BTreeMap<RunId, (Place, Time)>,
+    by_program: LiteMap<usize, Place>,
+    asks: LiteMap<AskId, (Place, Time)>,
+    runs: LiteMap<RunId, (Place, Time)>,
 }
 
 impl Tally {
@@ -63,10 +63,10 @@ impl Tally {
                 probes: vec![Default::default(); pod.containers.len()],
                 ..Counts::default()
             },
-            by_check: BTreeMap::new(),
-            by_program: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            runs: BTreeMap::new(),
+            by_check: LiteMap::new(),
+            by_program: LiteMap::new(),
+            asks: LiteMap::new(),
+            runs: LiteMap::new(),
         };
         for (id, container) in pod.containers() {
             for (place, kind) in KINDS.into_iter().enumerate() {

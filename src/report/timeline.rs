@@ -13,7 +13,8 @@ use super::view::{Frame, View};
 use crate::machine::{ContainerState, Ending, Termination};
 use crate::plan::{ContainerId, Role};
 use crate::time::Time;
-use std::fmt::Write;
+use litemap::LiteMap;
+use std::fmt::{Display, Formatter, Write};
 
 /// Pixels of a row: a line of words and a bar.
 const ROW: usize = 40;
@@ -109,12 +110,12 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
          <rect class=\"rail\" x=\"0\" y=\"{rail}\" width=\"100%\" height=\"4\" rx=\"2\"/>"
     );
     let mut block = |class: &str, from: Time, to: Time, told: &str| {
-        let (x, width) = (scale.place(from), scale.place(to) - scale.place(from));
+        let x = scale.place(from);
+        let (x, width) = (Percent(x), Percent((scale.place(to) - x).max(0.4)));
         let _ = write!(
             out,
-            "<rect class=\"{class}\" x=\"{x:.2}%\" y=\"{bar_top}\" width=\"{:.2}%\" height=\"10\" rx=\"2\">\
-             <title>{told}</title></rect>",
-            width.max(0.4)
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{bar_top}\" width=\"{width}\" height=\"10\" rx=\"2\">\
+             <title>{told}</title></rect>"
         );
     };
     for bar in bars {
@@ -137,10 +138,10 @@ fn row(out: &mut String, frame: &Frame, view: &View, place: usize, bars: &[Bar],
         .iter()
         .filter(|bar| bar.ending.is_some_and(|end| !end.is_success()))
     {
-        let (x, told) = (scale.place(bar.to), told(&name, bar));
+        let (x, told) = (Percent(scale.place(bar.to)), told(&name, bar));
         let _ = write!(
             out,
-            "<rect class=\"bad\" x=\"{x:.2}%\" y=\"{}\" width=\"4\" height=\"14\" transform=\"translate(-4)\">\
+            "<rect class=\"bad\" x=\"{x}\" y=\"{}\" width=\"4\" height=\"14\" transform=\"translate(-4)\">\
              <title>{told}</title></rect>",
             bar_top - 2
         );
@@ -172,10 +173,11 @@ fn pod_lines(out: &mut String, view: &View, bottom: usize, scale: &Scale) {
     for (at, word, class) in marks.chain(stop) {
         let x = scale.place(at);
         let (anchor, dx) = if x > 50.0 { ("end", -4) } else { ("start", 4) };
+        let x = Percent(x);
         let _ = write!(
             out,
-            "<line{class} x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"4\" y2=\"{bottom}\"/>\
-             <text class=\"dim\" x=\"{x:.2}%\" dx=\"{dx}\" y=\"13\" text-anchor=\"{anchor}\">{word}</text>"
+            "<line{class} x1=\"{x}\" x2=\"{x}\" y1=\"4\" y2=\"{bottom}\"/>\
+             <text class=\"dim\" x=\"{x}\" dx=\"{dx}\" y=\"13\" text-anchor=\"{anchor}\">{word}</text>"
         );
     }
 }
@@ -183,12 +185,12 @@ fn pod_lines(out: &mut String, view: &View, bottom: usize, scale: &Scale) {
 /// Times at even distances of the picture; where time is stretched they are closer to each other.
 fn labels(out: &mut String, y: usize, now: Time, scale: &Scale) {
     for label in 0..LABELS {
-        let place = label as f64 / (LABELS - 1) as f64;
-        let at = scale.time(place * 100.0, now);
-        let (x, anchor) = match label {
-            0 => (0.0, "start"),
-            last if last + 1 == LABELS => (100.0, "end"),
-            _ => (place * 100.0, "middle"),
+        let x = label * 100 / (LABELS - 1);
+        let at = scale.time(x as f64, now);
+        let anchor = match label {
+            0 => "start",
+            last if last + 1 == LABELS => "end",
+            _ => "middle",
         };
         let word = span(at.since(Time::START).as_secs());
         let _ = write!(
@@ -297,33 +299,25 @@ struct Scale {
 
 impl Scale {
     fn new(rows: &[Vec<Bar>], marks: &[Mark], now: Time) -> Scale {
-        let seconds = |time: Time| time.min(now).since(Time::START).as_secs_f64();
         let of_bars = rows.iter().flatten().flat_map(|bar| [bar.from, bar.to]);
         let of_marks = marks.iter().map(|mark| mark.at);
-        let mut moments: Vec<f64> = of_bars
-            .chain(of_marks)
-            .chain([Time::START, now])
-            .map(seconds)
-            .collect();
-        moments.sort_by(f64::total_cmp);
-        moments.dedup();
-        let last = moments
-            .last()
-            .copied()
-            .unwrap_or(0.0)
-            .max(f64::MIN_POSITIVE);
+        let mut moments = LiteMap::new_vec();
+        for time in of_bars.chain(of_marks).chain([Time::START, now]) {
+            moments.insert(time.min(now), ());
+        }
+        let last = seconds(now).max(f64::MIN_POSITIVE);
         let steps = moments.len().saturating_sub(1).max(1) as f64;
-        let place = |(rank, at): (usize, &f64)| {
-            let share = (at / last + rank as f64 / steps) / 2.0;
-            (*at, share * 100.0)
+        let place = |(rank, at): (usize, &Time)| {
+            let share = (seconds(*at) / last + rank as f64 / steps) / 2.0;
+            (seconds(*at), share * 100.0)
         };
         Scale {
-            stops: moments.iter().enumerate().map(place).collect(),
+            stops: moments.keys().enumerate().map(place).collect(),
         }
     }
 
     fn place(&self, time: Time) -> f64 {
-        between(&self.stops, time.since(Time::START).as_secs_f64())
+        between(&self.stops, seconds(time))
     }
 
     /// The moment at this place.
@@ -333,6 +327,20 @@ impl Scale {
         Time::START
             .after(std::time::Duration::from_secs_f64(seconds))
             .min(now)
+    }
+}
+
+fn seconds(time: Time) -> f64 {
+    time.since(Time::START).as_secs_f64()
+}
+
+/// A place or a length, to two digits. All that the library has to write a fraction takes 15 kB of the program.
+struct Percent(f64);
+
+impl Display for Percent {
+    fn fmt(&self, f: &mut Formatter) -> std::fmt::Result {
+        let hundredths = (self.0 * 100.0 + 0.5) as u64;
+        write!(f, "{}.{:02}%", hundredths / 100, hundredths % 100)
     }
 }
 

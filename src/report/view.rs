@@ -76,11 +76,11 @@ impl Frame {
         humantime::format_rfc3339_seconds(moment).to_string()
     }
 
-    /// A moment in seconds since 1970, as metrics have it.
-    pub fn unix(&self, time: Time) -> f64 {
+    /// A moment counted from 1970, as metrics have it.
+    pub fn unix(&self, time: Time) -> Duration {
         let moment = self.start + time.since(Time::START);
         let since = moment.duration_since(SystemTime::UNIX_EPOCH);
-        since.unwrap_or_default().as_secs_f64()
+        since.unwrap_or_default()
     }
 
     /// Every container with its status, in order.

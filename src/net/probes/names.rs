@@ -70,8 +70,9 @@ fn is_localhost(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
-fn sorted(mut addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
-    addresses.sort_by_key(IpAddr::is_ipv6);
+fn sorted(addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    let (mut addresses, last): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
+    addresses.extend(last);
     addresses.truncate(ADDRESSES_LIMIT);
     addresses
         .into_iter()

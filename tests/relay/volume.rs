@@ -210,15 +210,19 @@ fn inherited_output_has_no_relay_and_no_pipe_between() {
 fn a_relay_with_nothing_to_do_does_nothing() {
     let life = begin(&["--output", "prefix", "--", "sleep", "100"]);
     let relay = until("there is a relay", || crate::life::relay_of(life.pid()));
-    let switches = |pid: i32| {
+    let of = |pid: i32, name: &str| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let of = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
-        };
-        of("voluntary_ctxt_switches")
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace().nth(1).map(str::to_owned)
     };
+    let switches = |pid| of(pid, "voluntary_ctxt_switches").and_then(|n| n.parse::<u64>().ok());
     until("it waits", || switches(relay).filter(|count| *count > 0));
+    // The core wakes once after it has begun, to install its handlers.
+    until("the core sleeps with its handlers", || {
+        let caught = of(life.pid(), "SigCgt:")?;
+        let state = of(life.pid(), "State:")?;
+        (caught.bytes().any(|digit| digit != b'0') && state == "S").then_some(())
+    });
     let before = (switches(relay), switches(life.pid()));
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!((switches(relay), switches(life.pid())), before);

@@ -75,7 +75,7 @@ fn open_late(
 ) -> Woken {
     let put_off = timeout.unwrap_or(PUT_OFF).min(PUT_OFF);
     inbox.take(Some(put_off), records);
-    match poll(polled, Some(Duration::ZERO), &inbox.everything()) {
+    match poll(polled, Some(Duration::ZERO), inbox.everything()) {
         Woken::Time if records.is_empty() && timeout != Some(put_off) => {
             inbox.open();
             let rest = timeout.map(|timeout| timeout - put_off);

@@ -18,19 +18,19 @@ use super::owners::Owners;
 use super::postponed::Postponed;
 use super::reception::Reception;
 use super::reopen::Reopening;
-use super::runs::{Exec, Runs};
+use super::runs::Runs;
 use super::said::Said;
 use super::signals::{Inbox, Record};
-use super::spawn::{self, Spawner};
+use super::spawn::Spawner;
 use super::tty::Terminal;
 use super::victims::Victims;
-use super::{kept, last_words, reap, signals, wait};
+use super::wait;
 use crate::descriptors;
-use crate::machine::{Action, Answer, AskId, Cause, Ending, Fact, Machine, Outcome, RunId};
+use crate::machine::{Action, Answer, AskId, Cause, Fact, Machine, Outcome};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
 use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
-use crate::relay::{Heard, Relay};
+use crate::relay::Relay;
 use crate::time::Time;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -49,39 +49,39 @@ pub struct Core<'a> {
     pub(super) marks: Marks,
     pub(super) said: Said,
     pub(super) reopening: Reopening,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) relay: Option<Relay>,
     /// Set once the machine has left and output is still on its way.
     pub(super) leaving: Leaving,
     /// Containers that failed without a word in their file, and whose output was not read to its end yet.
-    unsaid: Vec<(ContainerId, ProgramId)>,
-    terminal: Terminal,
+    pub(super) unsaid: Vec<(ContainerId, ProgramId)>,
+    pub(super) terminal: Terminal,
     pub(super) clock: Clock,
     listener: Option<OwnedFd>,
     control: Option<Control>,
     pub(super) reception: Option<Reception>,
-    victims: Victims,
+    pub(super) victims: Victims,
     /// More children have ended than one turn collects.
-    more_ended: bool,
+    pub(super) more_ended: bool,
     /// The signals of this turn.
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     /// The descriptors to watch in this turn.
     watched: Vec<i32>,
     /// Those of them that were ready.
-    ready: Vec<i32>,
+    pub(super) ready: Vec<i32>,
     /// What the machine wants asked over the network, in this step.
     pub(super) asks: Vec<(AskId, CheckId)>,
     /// Helpers that hung up and could not be collected yet.
-    dying: Vec<i32>,
+    pub(super) dying: Vec<i32>,
     /// How long to sleep at most while there are such.
-    dying_rest: Duration,
+    pub(super) dying_rest: Duration,
     /// When the pipes are emptied next that nobody needs to read, while there are such.
-    drain_at: Time,
+    pub(super) drain_at: Time,
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
 /// again after this, and after twice as long each time, should the kernel have trouble with it.
-const FIRST_DYING_REST: Duration = Duration::from_millis(1);
+pub(super) const FIRST_DYING_REST: Duration = Duration::from_millis(1);
 /// Often enough for a zombie in `ps`, seldom enough for a process that never dies.
 const LONGEST_DYING_REST: Duration = Duration::from_secs(1);
 
@@ -267,119 +267,8 @@ impl<'a> Core<'a> {
         wait::wait(self.inbox, watched, timeout, records, ready);
     }
 
-    fn hear(&mut self, facts: &mut Vec<Fact>) {
-        let child_has_ended = signals::child_has_ended(&self.records);
-        // Ends, then answers, then signals: the order decides nothing but the exit code when a step fails in the very
-        // turn of a SIGTERM.
-        self.hear_execs(facts);
-        self.drain_floods();
-        // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
-        // that can change without a signal to us.
-        if child_has_ended || self.more_ended || self.runs.is_empty() {
-            self.more_ended = self.collect(facts);
-        }
-        // After the ends: those whose exec was never heard of hold no pipe any more.
-        self.start_postponed(facts);
-        if child_has_ended && let Some(helper) = &self.helper {
-            net::keep_going(helper.pid);
-        }
-        for (_, ended) in self.runs.ended() {
-            self.terminal.take_back(ended.pid);
-        }
-        self.hear_relay();
-        self.hear_helper(facts);
-        self.inbox.tell(&mut self.records, facts);
-    }
-
-    /// Collects whoever has ended, and what those have left to be read. True if there may be more.
-    fn collect(&mut self, facts: &mut Vec<Fact>) -> bool {
-        let known = facts.len();
-        let more = reap::reap(&mut self.runs, &mut self.guests, facts);
-        self.victims.find_among(&mut facts[known..]);
-        for fact in &facts[known..] {
-            if let Fact::Ended(run, ending) = fact {
-                self.hear_last_words(*run, *ending);
-            }
-        }
-        more
-    }
-
-    fn hear_last_words(&mut self, run: RunId, ending: Ending) {
-        let Some(ended) = self.runs.find_ended(run) else {
-            return;
-        };
-        let program = ended.program;
-        if let Some(relay) = &mut self.relay {
-            relay.program_ended(program);
-        }
-        if let Some(kept) = ended.kept.take() {
-            self.said.hear_output(program, *kept, ending);
-        }
-        if let Some((container, its)) = self.owners.termination_message(program, self.plan) {
-            let mut message = its.path.as_deref().and_then(|path| {
-                last_words::read(path).unwrap_or_else(|error| {
-                    log::debug!("no termination message from {}: {error}", path.display());
-                    None
-                })
-            });
-            self.unsaid.retain(|(of, _)| *of != container);
-            if let (None, Some(relay), true) =
-                (&message, &self.relay, its.or_output && !ending.is_success())
-            {
-                message = relay.last_words(program);
-                self.unsaid
-                    .extend(message.is_none().then_some((container, program)));
-            }
-            if let Some(reception) = &mut self.reception {
-                reception.last_words(container, message.as_deref());
-            }
-            self.said.hear_message(container, message);
-        }
-    }
-
-    fn hear_execs(&mut self, facts: &mut Vec<Fact>) {
-        if self.ready.is_empty() {
-            return;
-        }
-        let last_program = self.plan.programs.len().checked_sub(1);
-        let mut last_has_started = false;
-        self.runs.visit(&self.ready, |entry| {
-            if let Some(kept) = &mut entry.kept {
-                kept.read();
-            }
-            let Exec::Pending(pipe) = &entry.exec else {
-                return;
-            };
-            match spawn::exec_outcome(pipe) {
-                None => {}
-                Some(Ok(())) => {
-                    facts.push(Fact::Started(entry.run));
-                    entry.exec = Exec::Succeeded;
-                    last_has_started |= Some(entry.program.0) == last_program;
-                }
-                Some(Err(why)) => {
-                    facts.push(Fact::Unstartable(entry.run, why));
-                    entry.exec = Exec::Failed;
-                }
-            }
-        });
-        if last_has_started && self.plan.let_go && !self.owners.start_again {
-            self.let_go();
-        }
-    }
-
-    fn drain_floods(&mut self) {
-        if self.runs.is_flooded() {
-            let now = self.clock.now();
-            if self.drain_at <= now {
-                self.runs.drain();
-                self.drain_at = now.after(kept::DRAIN_PERIOD);
-            }
-        }
-    }
-
     /// Pins no mount and keeps nobody's socket open: what was inherited is the children's now.
-    fn let_go(&mut self) {
+    pub(super) fn let_go(&mut self) {
         // A root that cannot be entered is no reason to do anything else.
         let _ = nix::unistd::chdir("/");
         let mut own: Vec<i32> = self.inbox.bell().into_iter().collect();
@@ -420,46 +309,6 @@ impl<'a> Core<'a> {
         }
         if let Some(control) = &self.control {
             control.remove();
-        }
-    }
-
-    fn hear_relay(&mut self) {
-        let Some(relay) = &mut self.relay else { return };
-        if let Heard::Lost(pid) = relay.hear(self.clock.now()) {
-            self.dying
-                .extend(Some(pid).filter(|pid| !net::collect(*pid)));
-            self.dying_rest = FIRST_DYING_REST;
-        }
-        let (said, reception) = (&mut self.said, &mut self.reception);
-        self.unsaid.retain(|(container, program)| {
-            let words = relay.last_words(*program);
-            if let Some(reception) = reception {
-                reception.late_last_words(*container, words.as_deref());
-            }
-            let is_missing = words.is_none();
-            said.hear_message(*container, words);
-            is_missing
-        });
-    }
-
-    fn hear_helper(&mut self, facts: &mut Vec<Fact>) {
-        self.dying.retain(|pid| !net::collect(*pid));
-        let Some(helper) = &self.helper else { return };
-        let heard = helper.link.hear();
-        if let Some(reception) = &mut self.reception {
-            reception.take(heard.questions, heard.orders, facts);
-        }
-        let answered = heard.answered.into_iter();
-        facts.extend(answered.map(|(ask, answer)| Fact::Answered(ask, answer)));
-        if heard.lost {
-            self.dying
-                .extend(Some(helper.pid).filter(|pid| !net::collect(*pid)));
-            self.dying_rest = FIRST_DYING_REST;
-            self.helper = None;
-            if let Some(reception) = &mut self.reception {
-                reception.forget();
-            }
-            facts.push(Fact::HelperLost);
         }
     }
 

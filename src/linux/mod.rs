@@ -8,6 +8,7 @@ mod core;
 mod everyone;
 mod family;
 mod guests;
+mod hearing;
 mod identity;
 mod kept;
 mod last_words;

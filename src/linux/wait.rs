@@ -19,9 +19,9 @@ const PUT_OFF: Duration = Duration::from_millis(2);
 /// Sleeps until a descriptor is readable, a signal comes, or `timeout` is over (`None`: never). Lets in one signal; those
 /// behind it wait for the next turn, in the kernel's queue.
 ///
-/// `ready` is filled with the descriptors that are ready, in ascending order; after a signal, which hides that, with all.
-///
-/// `ppoll` prefers descriptors, so when one was ready signals are looked at once more: neither can starve the other.
+/// `ready` is filled with the descriptors that are ready, in ascending order; after a signal, with none: `ppoll` prefers
+/// descriptors, so none was ready before it. For the same reason signals are looked at once more when one was: neither can
+/// starve the other.
 pub fn wait(
     inbox: &Inbox,
     descriptors: &[i32],
@@ -48,10 +48,7 @@ pub fn wait(
         false => open_late(inbox, &mut polled, timeout, records),
     };
     match woken {
-        Woken::Signal => {
-            inbox.take_left(records);
-            ready.extend(descriptors);
-        }
+        Woken::Signal => inbox.take_left(records),
         Woken::Descriptor => {
             inbox.take(Some(Duration::ZERO), records);
             let ready_ones = polled.iter().filter(|polled| polled.revents != 0);

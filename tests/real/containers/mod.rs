@@ -3,7 +3,8 @@
 //! The suite's own ground is mounted into each container at its own path, so that scripts, ear and executables have the
 //! same names inside and outside.
 
-pub mod docker;
+mod docker;
+pub mod dockerd;
 mod oci;
 mod podman;
 
@@ -72,7 +73,7 @@ pub fn code(child: &mut Child) -> Outcome<i32> {
 
 /// Ends what the suite has started and takes away what it has mounted.
 pub fn clean_up() {
-    docker::stop();
+    dockerd::stop();
     for mount in mounts_below(ground()) {
         if let Ok(name) = std::ffi::CString::new(mount.as_os_str().as_encoded_bytes()) {
             // SAFETY: a C string that lives through the call.

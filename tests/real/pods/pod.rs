@@ -5,7 +5,7 @@
 
 use super::root;
 use super::status::Status;
-use crate::containers::docker::{Container, docker, import};
+use crate::containers::dockerd::{Container, docker, import};
 use crate::containers::{SLOW, code, run};
 use crate::harness::launch::Launch;
 use crate::harness::needs::Need;

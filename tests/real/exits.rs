@@ -5,7 +5,8 @@ use crate::harness::inits::Init;
 use crate::harness::launch::Launch;
 use crate::harness::needs::Need;
 use crate::harness::run::End;
-use crate::harness::{Case, Outcome, Scene};
+use crate::harness::{Case, Outcome, Scene, patience, until};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 /// The stories of this file.
@@ -124,6 +125,14 @@ fn script_without_interpreter(scene: &Scene) -> Outcome<String> {
     std::fs::write(&file, "#!/no/such/interpreter\n")
         .and_then(|()| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)))
         .map_err(|why| why.to_string())?;
+    // A story beside this one may have forked while the file was open, and what somebody writes to is not executed. Only
+    // a file that nobody has open for writing can have such a lease (fcntl(2)).
+    let script = std::fs::File::open(&file).map_err(|why| why.to_string())?;
+    until("nobody writes to the script", patience(), || {
+        // SAFETY: plain numbers; the lease ends with the descriptor.
+        let lease = unsafe { libc::fcntl(script.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+        Ok((lease == 0).then_some(()))
+    })?;
     Ok(file.to_string_lossy().into_owned())
 }
 

@@ -20,6 +20,7 @@ use super::reception::Reception;
 use super::reopen::Reopening;
 use super::runs::Runs;
 use super::said::Said;
+use super::scribe;
 use super::signals::{Inbox, Record};
 use super::spawn::Spawner;
 use super::tty::Terminal;
@@ -282,6 +283,7 @@ impl<'a> Core<'a> {
         own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
         own.extend(self.relay.iter().flat_map(Relay::descriptors));
         own.extend(self.terminal.descriptor());
+        own.extend(scribe::descriptor());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
         }

@@ -25,6 +25,7 @@ mod reception;
 mod reopen;
 mod runs;
 mod said;
+mod scribe;
 mod signals;
 mod spawn;
 mod standard;
@@ -70,8 +71,11 @@ pub fn run(
 ) -> Result<ExitCode, Vec<String>> {
     let limits = Limits::make_room(plan);
     let relay = Relay::open(plan, standard::colours())?;
+    scribe::engage();
     let core = Core::new(plan, inbox, limits, listener, control, relay);
-    Ok(lead(core, machine, plan))
+    let code = lead(core, machine, plan);
+    scribe::finish();
+    Ok(code)
 }
 
 fn lead(mut core: Core, mut machine: Box<dyn Machine>, plan: &Plan) -> ExitCode {

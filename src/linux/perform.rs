@@ -4,15 +4,17 @@ use super::core::Core;
 use super::runs::Entry;
 use super::spawn::Forked;
 use super::tree::{self, Order};
-use super::{everyone, last_words};
+use super::{everyone, last_words, scribe};
 use crate::machine::{Action, Fact, Happening, RunId, Stage, Unstartable};
 use crate::plan::{Conduct, ExitCode, Placement, ProgramId, Signal, Target};
 use crate::report::words;
 use nix::errno::Errno;
 
 impl Core<'_> {
-    /// Does as told, in order; what that came to is news for the machine in this very turn. `Some` is the end.
+    /// Does as told, in order, and then says what is to be said: words may take a process, which SIGKILL to all would take
+    /// before it has spoken. What it came to is news for the machine in this very turn. `Some` is the end.
     pub fn perform_all(&mut self, actions: &[Action], news: &mut Vec<Fact>) -> Option<ExitCode> {
+        let mut end = None;
         let mut struck_trees = Vec::new();
         for (place, action) in actions.iter().enumerate() {
             match action {
@@ -28,6 +30,7 @@ impl Core<'_> {
                     news.extend(self.postponed.call_off(*signal, |_| true));
                     let mut spared = self.guests.pids().to_vec();
                     spared.extend(self.helper.as_ref().map(|helper| helper.pid));
+                    spared.extend(scribe::pid());
                     if let Some(relay) = &mut self.relay {
                         spared.extend(relay.pid());
                         relay.expect_death();
@@ -39,14 +42,19 @@ impl Core<'_> {
                 Action::StartHelper => news.extend(self.start_helper()),
                 // SAFETY: plain numbers.
                 Action::SuspendSelf => drop(unsafe { libc::kill(self.own_pid, libc::SIGSTOP) }),
-                Action::Say(happening) => self.say(happening),
-                Action::Leave(code) => {
-                    self.leave_last_words(*code);
-                    return Some(*code);
-                }
+                Action::Say(_) => {}
+                Action::Leave(code) => end = Some(*code),
             }
         }
-        None
+        for action in actions {
+            if let Action::Say(happening) = action {
+                self.say(happening);
+            }
+        }
+        if let Some(code) = end {
+            self.leave_last_words(code);
+        }
+        end
     }
 
     /// Whether the signal is for a start that was put off, which it calls off.

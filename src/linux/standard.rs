@@ -2,17 +2,19 @@
 //!
 //! Two worries. A descriptor 0, 1 or 2 that is closed at start would be given to the next thing opened, a signal pipe
 //! say, and a child would inherit it as its standard output: so the holes are filled first of all. And a log line must
-//! never stop PID 1, whoever has stopped reading: so lines are written without waiting, or dropped.
+//! never stop PID 1, whoever has stopped reading: so lines are written without waiting, or dropped; and where even that
+//! could be made to wait, the [`scribe`](super::scribe) writes them.
 //!
 //! What surprised us: `poll` before `write` is not enough, for a child may fill the same pipe in between; and O_NONBLOCK
 //! is no way out, because it would be set for the child too, which shares the open file.
 
+use super::scribe;
 use nix::errno::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
 
 /// A line longer than this could be torn apart by other writers of the same pipe (PIPE_BUF, pipe(7)).
-const LONGEST_LINE_BYTES: usize = 4096;
+pub(super) const LONGEST_LINE_BYTES: usize = 4096;
 
 /// Fills the holes at 0, 1 and 2 with descriptors that are good for nothing and close at exec, so that children find
 /// them closed, as they would without monopod.
@@ -78,6 +80,9 @@ impl io::Write for Stderr {
 
 fn write_at_once(line: &[u8]) -> bool {
     let cut = &line[..line.len().min(LONGEST_LINE_BYTES)];
+    if let Some(told) = scribe::tell(cut) {
+        return told;
+    }
     let part = libc::iovec {
         iov_base: cut.as_ptr().cast_mut().cast(),
         iov_len: cut.len(),

@@ -2,9 +2,10 @@
 
 use crate::ensure;
 use crate::harness::inits::Init;
-use crate::harness::launch::Launch;
+use crate::harness::launch::{Launch, Stdio};
 use crate::harness::run::Run;
-use crate::harness::{Case, Outcome, Scene, patience, until};
+use crate::harness::{Case, Outcome, Scene, patience, proc, until};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// The stories of this file.
@@ -54,6 +55,11 @@ pub fn cases() -> Vec<Case> {
         Case::own(
             "what ignores SIGTERM after the command's end is killed in the grace",
             stubborn,
+        )
+        .alone(),
+        Case::own(
+            "who holds the pipe of standard error holds up neither a signal nor the end, and then the lines come",
+            held_pipe,
         )
         .alone(),
         Case::own("what forks itself for ever is killed in the grace", hydra).alone(),
@@ -196,6 +202,33 @@ fn short_grace(scene: &Scene) -> Outcome {
     let asked = Instant::now();
     run.signal(libc::SIGTERM)?;
     ends_between(&mut run, 137, asked, Duration::from_secs(2))
+}
+
+fn held_pipe(scene: &Scene) -> Outcome {
+    let (mut said, stderr) = std::io::pipe().map_err(|why| why.to_string())?;
+    let script = "ignore 15 block 10 orphan { hold 2 } say up wait 10 say still-heard pause";
+    let mut run = scene
+        .launch(&["--grace", "2s", "--log-level", "debug"], script)
+        .stderr(Stdio::Given(stderr.into()))
+        .start()?;
+    run.ear.expect("up")?;
+    until("the pipe is held", patience(), || {
+        let scripts = run.scripts()?;
+        let held = scripts
+            .iter()
+            .any(|pid| proc::system_call(*pid) == Some(libc::SYS_splice));
+        Ok(held.then_some(()))
+    })?;
+    run.signal(libc::SIGUSR1)?;
+    run.ear.expect("still-heard")?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    ends_between(&mut run, 137, asked, Duration::from_secs(2))?;
+    let mut lines = String::new();
+    said.read_to_string(&mut lines)
+        .map_err(|why| why.to_string())?;
+    ensure!(lines.contains("SIGKILL"), "the last line is lost: {lines}");
+    Ok(())
 }
 
 fn stubborn(scene: &Scene) -> Outcome {

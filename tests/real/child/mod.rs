@@ -71,6 +71,7 @@ fn follow(teller: &Teller, script: &[String]) {
                 unsafe { libc::kill(pid, signal) };
             }
             "storm" => crowds::storm(number()),
+            "hold" => hold(number()),
             "ears" => ears(teller),
             "argv0" => teller.say(&format!(
                 "argv0 {}",
@@ -203,6 +204,16 @@ fn exec(teller: &Teller, words: &[String]) -> ! {
     // SAFETY: a null-terminated list of C strings that live through the call.
     unsafe { libc::execv(pointers[0], pointers.as_ptr()) };
     fault(teller, "exec")
+}
+
+/// Holds the lock of the pipe behind `fd`: a splice that waits for a socket keeps it all the while.
+fn hold(fd: i32) {
+    let mut pair = [0; 2];
+    // SAFETY: the array and the numbers live through the calls, which touch no other memory.
+    unsafe {
+        libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr());
+        libc::splice(pair[0], ptr::null_mut(), fd, ptr::null_mut(), 4096, 0);
+    }
 }
 
 fn sleep(millis: i32) {

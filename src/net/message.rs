@@ -87,7 +87,9 @@ pub fn print(page: &Page, with_body: bool) -> Vec<u8> {
         .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
         .collect();
     let body = page.body.as_bytes();
-    let response = Response::new(StatusCode(page.code), headers, body, Some(body.len()), None);
+    // In chunks a page would be harder to read for simple clients, ours among them, and its length is known.
+    let response = Response::new(StatusCode(page.code), headers, body, Some(body.len()), None)
+        .with_chunked_threshold(usize::MAX);
     let mut bytes = Vec::with_capacity(512);
     // Neither a Vec nor a slice can refuse.
     let _ = response.raw_print(&mut bytes, HTTPVersion(1, 1), &[], !with_body, None);
@@ -174,6 +176,15 @@ mod tests {
         let mut head = b"GET /livez HTTP/1.1\r\n".to_vec();
         head.extend(b"A: b\r\n".repeat(HEADERS_LIMIT + 1));
         assert_eq!(code(&head), Some(431));
+    }
+
+    #[test]
+    fn a_long_page_comes_in_one_piece_and_says_how_long_it_is() {
+        let page = Page::text(200, "x".repeat(100_000));
+        let text = String::from_utf8(print(&page, true)).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nContent-Length: 100000"), "{head}");
+        assert_eq!(body, page.body);
     }
 
     #[test]

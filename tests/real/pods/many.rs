@@ -1,10 +1,13 @@
 //! A thousand containers in one manifest: what each of them costs monopod, and how soon all are gone.
 
 use super::pod::launch;
+use crate::containers::output;
 use crate::ensure;
+use crate::harness::inits;
 use crate::harness::run::Run;
 use crate::harness::{Case, Outcome, Scene, patience, proc, until};
 use std::fmt::Write;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The stories of this file.
@@ -37,11 +40,34 @@ fn sleepers(scene: &Scene, count: u64, await_up: u64) -> Outcome<Run> {
             "    - {{ name: c{number}, command: [sleep, '3600'] }}"
         );
     }
-    let run = launch(scene, &manifest, &[])?.start()?;
+    let socket = socket(scene);
+    let run = launch(scene, &manifest, &["--control", &socket])?.start()?;
     until("enough are up", patience(), || {
         Ok((up(&run)? >= await_up).then_some(()))
     })?;
     Ok(run)
+}
+
+fn socket(scene: &Scene) -> String {
+    scene.dir.join("socket").to_string_lossy().into_owned()
+}
+
+/// What a client is told must name each of them.
+fn names_all(scene: &Scene, question: &str) -> Outcome {
+    let mut client = Command::new(inits::monopod());
+    let answer = output(client.args([question, "--control", &socket(scene)]))?;
+    let text = String::from_utf8_lossy(&answer.stdout);
+    for number in 0..MANY {
+        let name = format!("c{number}");
+        ensure!(
+            text.split(|c: char| !c.is_alphanumeric())
+                .any(|word| word == name),
+            "monopod {question} does not name {name} of {MANY}: {}{}",
+            &text[..text.len().min(300)],
+            String::from_utf8_lossy(&answer.stderr)
+        );
+    }
+    Ok(())
 }
 
 fn up(run: &Run) -> Outcome<u64> {
@@ -94,6 +120,9 @@ fn thousand(scene: &Scene) -> Outcome {
         patience(),
         || Ok((descriptors(run.pid)? <= open_of_one).then_some(())),
     )?;
+    for question in ["status", "describe"] {
+        names_all(scene, question)?;
+    }
     let asked = Instant::now();
     run.signal(libc::SIGTERM)?;
     run.ends_with(143)?;

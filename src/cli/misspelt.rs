@@ -32,13 +32,25 @@ pub(super) fn variables(surroundings: &Surroundings) -> Vec<String> {
         (is_unknown && !is_service_link(name, surroundings)).then(|| name.to_owned())
     });
     let told = names.filter_map(|name| {
-        let meant = spelling::nearest(&name, known.clone())?;
+        let meant = meant_by(&name[PREFIX.len()..], known.clone())?;
         let name = name.escape_debug();
         Some(format!(
             "{name} is no variable of monopod's; did you mean {meant}?"
         ))
     });
     told.collect()
+}
+
+/// The known variable whose name, behind the prefix, is close by; or is the beginning of this one, as GRACE of GRACE_PERIOD.
+fn meant_by<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    let known: Vec<&str> = known.filter_map(|it| it.strip_prefix(PREFIX)).collect();
+    let begins = |known: &&str| {
+        let after = name.strip_prefix(*known);
+        after.is_some_and(|after| after.starts_with('_'))
+    };
+    let near = spelling::nearest(name, known.iter().copied());
+    let meant = near.or_else(|| known.iter().copied().find(begins))?;
+    Some(format!("{PREFIX}{meant}"))
 }
 
 /// A Service named monopod gives every container of its namespace a MONOPOD_PORT, which is almost MONOPOD_POD.

@@ -37,6 +37,17 @@ fn the_pod_that_pid_1_leads_is_not_led_a_second_time() {
 }
 
 #[test]
+fn a_pid_1_that_does_not_show_its_variables_to_another_uid_is_taken_to_have_the_images() {
+    let mut world = beside(COMMAND_LINE, VARIABLES);
+    world.files.pop();
+    let (text, _) = world.printed(Stream::Stderr, &["/monopod"]);
+    assert!(
+        text.contains("PID 1 leads the life of /pod.yaml already"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_meant_or_may_be_is_run() {
     let again = &["/monopod"][..];
     for (case, world, argv) in [

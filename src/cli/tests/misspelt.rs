@@ -23,12 +23,14 @@ fn a_variable_that_is_nearly_ours_is_a_warning_with_the_name_that_was_meant() {
         ("MONOPOD_GRCAE", "5"),
         ("MONOPOD_LOGLEVEL", "info"),
         ("MONOPOD_PROBE_TIMOUT", "1s"),
+        ("MONOPOD_GRACE_PERIOD", "3"),
         ("MONOPOD_GRACE", "7"),
     ]);
     let expected = [
         "MONOPOD_GRCAE is no variable of monopod's; did you mean MONOPOD_GRACE?",
         "MONOPOD_LOGLEVEL is no variable of monopod's; did you mean MONOPOD_LOG_LEVEL?",
         "MONOPOD_PROBE_TIMOUT is no variable of monopod's; did you mean MONOPOD_PROBE_TIMEOUT?",
+        "MONOPOD_GRACE_PERIOD is no variable of monopod's; did you mean MONOPOD_GRACE?",
     ];
     assert_eq!(world.run(&["monopod", "true"]).warnings, expected);
     let (text, _) = world.printed(Stream::Stdout, &["monopod", "check", "--", "true"]);
@@ -51,6 +53,7 @@ fn what_an_image_a_service_or_monopod_itself_has_set_is_no_news() {
         ("MONOPOD_PORT", "tcp://10.0.0.1:80"),
         ("MONOPOD_PORT_80_TCP_ADDR", "10.0.0.1"),
         ("GRCAE", "5"),
+        ("MONOPOD_FOO", "1"),
         ("MONOPOD_RUN", "a.b.c"),
     ]);
     assert_eq!(world.run(&["monopod", "true"]).warnings, [""; 0]);

@@ -72,7 +72,7 @@ impl World {
                     .find(|(known, _)| Path::new(known) == path);
                 found
                     .map(|(_, bytes)| bytes.to_vec())
-                    .ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+                    .ok_or_else(|| io::Error::from_raw_os_error(self.without(path)))
             },
             is_pid_1: self.is_pid_1,
             uid: 0,
@@ -118,6 +118,18 @@ impl World {
         match self.ask(argv) {
             Invocation::Probe(request) => request,
             other => panic!("{argv:?} came to {other:?}"),
+        }
+    }
+
+    /// Why a file cannot be read. Of a PID 1 that can be seen, another uid may not read the variables.
+    fn without(&self, path: &Path) -> i32 {
+        let is_seen = self
+            .files
+            .iter()
+            .any(|(known, _)| known.starts_with("/proc/1/"));
+        match is_seen && path == Path::new("/proc/1/environ") {
+            true => libc::EACCES,
+            false => libc::ENOENT,
         }
     }
 }

@@ -35,6 +35,9 @@ impl Core<'_> {
                         spared.extend(relay.pid());
                         relay.expect_death();
                     }
+                    if *signal == Signal::KILL && self.own_pid == 1 {
+                        scribe::finish();
+                    }
                     everyone::strike(*signal, self.own_pid, &spared, &self.runs);
                 }
                 // Sent together when the step is done.

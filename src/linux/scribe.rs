@@ -6,11 +6,11 @@
 //! process that may sleep, by a socket that nobody else has. It is forked for the first line: who has nothing to say
 //! has none.
 //!
-//! It must never be waited for, but a little at the very end ([`finish`]). Where it cannot be had, for want of processes
+//! It must never be waited for, but a little towards the end ([`finish`]). Where it cannot be had, for want of processes
 //! say, lines are written as ever: that such a want is told matters more.
 //!
-//! What surprised us: `kill(-1)` is for the scribe as well, with what it has not written yet. So the hands strike first
-//! and speak afterwards.
+//! What surprised us: `kill(-1)` is for the scribe as well, with what it has not written yet. So it is let finish before
+//! that, and the hands strike first and speak afterwards.
 
 use crate::descriptors;
 use nix::errno::Errno;
@@ -91,13 +91,12 @@ pub fn descriptor() -> Option<RawFd> {
     with_desk(|desk| desk.scribe.as_ref().map(|scribe| scribe.line.as_raw_fd()))
 }
 
-/// Waits until the last line is written, but not for long.
+/// Waits until the last line is written, but not for long: before we leave, and before SIGKILL goes to all, which as PID 1
+/// cannot spare the scribe.
 pub fn finish() {
-    let scribe = with_desk(|desk| {
-        desk.engaged_by = 0;
-        desk.scribe.take()
-    });
-    let Some(scribe) = scribe else { return };
+    let Some(scribe) = with_desk(|desk| desk.scribe.take()) else {
+        return;
+    };
     let _ = shutdown(scribe.line.as_raw_fd(), Shutdown::Write);
     let mut polled = libc::pollfd {
         fd: scribe.line.as_raw_fd(),

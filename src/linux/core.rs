@@ -75,8 +75,6 @@ pub struct Core<'a> {
     pub(super) dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     pub(super) dying_rest: Duration,
-    /// When the pipes are emptied next that nobody needs to read, while there are such.
-    pub(super) drain_at: Time,
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -142,7 +140,6 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
-            drain_at: Time::START,
         }
     }
 
@@ -241,8 +238,7 @@ impl<'a> Core<'a> {
             false => machine.deadline(),
         };
         let relays = self.relay.as_ref().and_then(Relay::deadline);
-        let drain = self.runs.is_flooded().then_some(self.drain_at);
-        let deadline = Time::first(machines, Time::first(relays, drain));
+        let deadline = Time::first(machines, relays);
         let mut timeout = deadline.map(|at| at.since(self.clock.now()));
         if !self.dying.is_empty() {
             let rest = self.dying_rest;

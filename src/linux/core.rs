@@ -184,12 +184,12 @@ impl<'a> Core<'a> {
             news,
         }: &mut Lists,
     ) -> Option<ExitCode> {
-        self.leaving.hear(now, facts);
         loop {
             if let Some(reception) = &mut self.reception {
                 reception.hear(now, facts);
             }
             machine.step_into(now, facts, actions);
+            self.leaving.note(now, actions);
             if let Some(reception) = &mut self.reception {
                 reception.act(now, actions);
             }
@@ -215,7 +215,6 @@ impl<'a> Core<'a> {
         let mut facts = Vec::new();
         self.hear(&mut facts);
         let now = self.clock.now();
-        self.leaving.hear(now, &facts);
         self.runs.turn_over();
         self.keep_relay();
         self.answer(machine, now);

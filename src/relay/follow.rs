@@ -121,7 +121,10 @@ impl Followed {
                 _ => return Err(told("it is no file")),
             }
         }
-        let watched = watch(&followed.folder).map_err(|errno| told(errno.desc()))?;
+        let watched = watch(&followed.folder).map_err(|errno| match errno {
+            Errno::ENOENT => told("that takes /proc, and it is not mounted"),
+            other => told(other.desc()),
+        })?;
         Ok((watched, followed))
     }
 

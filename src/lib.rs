@@ -7,6 +7,7 @@
 //! | [`time`] | 0 | a number, no clock |
 //! | [`descriptors`] | 0 | closing what was inherited |
 //! | [`confine`] | 0 | giving up rights that a forked process can do without |
+//! | [`walk`] | 0 | a path without links |
 //! | [`spelling`] | 0 | the name that was probably meant |
 //! | [`plan`] | 1 | what was asked for, checked and inert |
 //! | [`machine`] | 2 | the words between deciding and doing |
@@ -35,3 +36,4 @@ pub mod relay;
 pub mod report;
 pub mod spelling;
 pub mod time;
+pub mod walk;

@@ -76,8 +76,6 @@ pub struct Core<'a> {
     pub(super) dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     pub(super) dying_rest: Duration,
-    /// When the pipes are emptied next that nobody needs to read, while there are such.
-    pub(super) drain_at: Time,
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -143,7 +141,6 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
-            drain_at: Time::START,
         }
     }
 
@@ -188,12 +185,12 @@ impl<'a> Core<'a> {
             news,
         }: &mut Lists,
     ) -> Option<ExitCode> {
-        self.leaving.hear(now, facts);
         loop {
             if let Some(reception) = &mut self.reception {
                 reception.hear(now, facts);
             }
             machine.step_into(now, facts, actions);
+            self.leaving.note(now, actions);
             if let Some(reception) = &mut self.reception {
                 reception.act(now, actions);
             }
@@ -219,7 +216,6 @@ impl<'a> Core<'a> {
         let mut facts = Vec::new();
         self.hear(&mut facts);
         let now = self.clock.now();
-        self.leaving.hear(now, &facts);
         self.runs.turn_over();
         self.keep_relay();
         self.answer(machine, now);
@@ -242,8 +238,7 @@ impl<'a> Core<'a> {
             false => machine.deadline(),
         };
         let relays = self.relay.as_ref().and_then(Relay::deadline);
-        let drain = self.runs.is_flooded().then_some(self.drain_at);
-        let deadline = Time::first(machines, Time::first(relays, drain));
+        let deadline = Time::first(machines, relays);
         let mut timeout = deadline.map(|at| at.since(self.clock.now()));
         if !self.dying.is_empty() {
             let rest = self.dying_rest;

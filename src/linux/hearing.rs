@@ -4,12 +4,12 @@
 //! It asks only those who have something to say (`ready`), for a turn is most often about a signal. It must never decide
 //! what a fact means, and never block.
 //!
-//! What surprised us: between the end of a program and the end of its pipe may lie a long time, so its last words are
-//! read when it has ended and not when the pipe has.
+//! What surprised us: between the end of a program and the end of its output may lie a long time, so its last words are
+//! read when it has ended and not when the last writer has.
 
 use super::core::{Core, FIRST_DYING_REST};
 use super::runs::Exec;
-use super::{kept, last_words, reap, signals, spawn};
+use super::{last_words, reap, signals, spawn};
 use crate::machine::{Ending, Fact, RunId};
 use crate::net;
 use crate::relay::Heard;
@@ -21,7 +21,6 @@ impl Core<'_> {
     pub(super) fn hear(&mut self, facts: &mut Vec<Fact>) {
         let child_has_ended = signals::child_has_ended(&self.records);
         self.hear_execs(facts);
-        self.drain_floods();
         // While a run lives, SIGCHLD tells of every end. When none does, what matters is whether anything is left, and
         // that can change without a signal to us.
         if child_has_ended || self.more_ended || self.runs.is_empty() {
@@ -93,9 +92,6 @@ impl Core<'_> {
         let last_program = self.plan.programs.len().checked_sub(1);
         let mut last_has_started = false;
         self.runs.visit(&self.ready, |entry| {
-            if let Some(kept) = &mut entry.kept {
-                kept.read();
-            }
             let Exec::Pending(pipe) = &entry.exec else {
                 return;
             };
@@ -114,16 +110,6 @@ impl Core<'_> {
         });
         if last_has_started && self.plan.let_go && !self.owners.start_again {
             self.let_go();
-        }
-    }
-
-    fn drain_floods(&mut self) {
-        if self.runs.is_flooded() {
-            let now = self.clock.now();
-            if self.drain_at <= now {
-                self.runs.drain();
-                self.drain_at = now.after(kept::DRAIN_PERIOD);
-            }
         }
     }
 

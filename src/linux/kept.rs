@@ -1,238 +1,127 @@
 //! What a program says, kept for the message about its failure: 10 KiB of standard output, then of standard error.
 //!
-//! It goes nowhere else, as with the kubelet; who wants it in the log of the container writes to /proc/1/fd/1. More than
-//! that is read and forgotten, so that the program never waits for us, and when its own process has ended, what is there
-//! is read and the pipes are closed, so that we never wait for what it left behind.
+//! It goes nowhere else, as with the kubelet; who wants it in the log of the container writes to /proc/1/fd/1.
 //!
-//! Who says more than is kept is read by the clock and not when there is something, which would be always: a program that
-//! prints without end cost a quarter of a CPU.
+//! Each of the two is a file in memory, and not a pipe: whoever splices into a pipe holds its mutex for as long as he
+//! likes, and PID 1 that reads it, or only asks how much is there, waits with him and cannot be killed. Nobody can hold up
+//! `pread` of such a file. So nothing is read before the program's own process has ended, nobody is woken by what it says,
+//! and it never waits for us. They must never be truncated, sealed, sought or read at their own place by us: all of that
+//! takes a lock that a writer can hold.
 //!
-//! What surprised us: the second is why a program in the background of a hook that goes on writing to what it inherited
-//! is met by SIGPIPE. So it is in a real pod.
+//! There is no bound but the container's memory, which is charged for it. A size that the kernel keeps would have to be sealed,
+//! and then `> /dev/stderr`, which truncates, fails; a limit of the process (RLIMIT_FSIZE) is one for its own files,
+//! too. Who prints without end gets his memory back when the run is over, which for a probe is its timeout; who is left
+//! behind and goes on writing to what he inherited, when he ends.
+//!
+//! What surprised us: `> /dev/stdout` begins the file anew, so that what was said before is lost; `>> /dev/stdout` is what
+//! keeps it. That is why there are two files: the one is the other's no more than the pipes of a real pod are.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{pipe2, read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::time::Duration;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
 
 /// The kubelet keeps as much of the answer of an exec probe (maxRespBodyLength).
 const KEPT_BYTES: usize = 10 << 10;
 
-/// Read of one pipe at a time.
-const BITE: usize = 16 << 10;
-
-/// What a pipe may hold that is read by the clock: with [`DRAIN_PERIOD`] 25 MB a second, so that hardly a program is held up.
-const FLOOD: usize = 256 << 10;
-
-/// How often those pipes are emptied that nobody needs to read.
-pub const DRAIN_PERIOD: Duration = Duration::from_millis(10);
-
-/// The reading ends for one run.
+/// What one run says.
 #[derive(Debug)]
 pub struct Kept {
-    streams: [Stream; 2],
-}
-
-#[derive(Debug)]
-struct Stream {
-    pipe: Option<OwnedFd>,
-    kept: Vec<u8>,
-    /// More was said than is kept.
-    floods: bool,
-}
-
-/// The writing ends: what is to be its standard output and standard error.
-#[derive(Debug)]
-pub struct Writers {
-    /// For 1 and for 2.
-    pub ends: [OwnedFd; 2],
-}
-
-/// Pipes for a program that is to be started.
-pub fn pipes() -> Result<(Kept, Writers), Errno> {
-    let (out, out_writer) = pipe()?;
-    let (err, err_writer) = pipe()?;
-    let streams = [out, err].map(|pipe| Stream {
-        pipe: Some(pipe),
-        kept: Vec::new(),
-        floods: false,
-    });
-    let ends = [out_writer, err_writer];
-    Ok((Kept { streams }, Writers { ends }))
-}
-
-/// Only our end does not block: a program is not prepared for EAGAIN.
-fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (ours, its) = pipe2(OFlag::O_CLOEXEC)?;
-    fcntl(ours.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((ours, its))
+    /// What is its 1, and its 2.
+    streams: [File; 2],
 }
 
 impl Kept {
-    /// What is open.
-    pub fn descriptors(&self) -> impl Iterator<Item = i32> {
-        self.streams.iter().filter_map(Stream::descriptor)
+    /// For a program that is to be started.
+    pub fn new() -> Result<Kept, Errno> {
+        let streams = [memory_file()?.into(), memory_file()?.into()];
+        Ok(Kept { streams })
     }
 
-    /// What is to be watched.
-    pub fn watched(&self) -> impl Iterator<Item = i32> {
-        let calm = self.streams.iter().filter(|stream| !stream.floods);
-        calm.filter_map(Stream::descriptor)
+    /// What is to be its standard output and standard error.
+    pub fn raw(&self) -> [RawFd; 2] {
+        self.streams.each_ref().map(AsRawFd::as_raw_fd)
     }
 
-    /// Whether it is to be drained by the clock.
-    pub fn floods(&self) -> bool {
-        let mut open = self.streams.iter().filter(|stream| stream.pipe.is_some());
-        open.any(|stream| stream.floods)
-    }
-
-    /// Reads some of what is there.
-    pub fn read(&mut self) {
-        let calm = self.streams.iter_mut().filter(|stream| !stream.floods);
-        calm.for_each(Stream::read);
-    }
-
-    /// Reads what is there of that which is not watched.
-    pub fn drain(&mut self) {
-        let flooding = self.streams.iter_mut().filter(|stream| stream.floods);
-        flooding.for_each(Stream::drain);
-    }
-
-    /// The program has ended: all that is there and is kept. The pipes are closed with it.
-    pub fn finish(mut self) -> String {
-        self.streams.iter_mut().for_each(Stream::finish);
-        let mut text = self.streams.map(|stream| stream.kept).concat();
-        text.truncate(KEPT_BYTES);
+    /// The program has ended: what it said, as much as is kept.
+    pub fn finish(self) -> String {
+        let mut text = Vec::new();
+        for stream in &self.streams {
+            let mut room = [0; KEPT_BYTES];
+            let room = &mut room[..KEPT_BYTES - text.len()];
+            // A file in memory gives all that it has at once; an error (no memory to swap it in) is silence.
+            let length = stream.read_at(room, 0).unwrap_or(0);
+            text.extend(&room[..length]);
+        }
         String::from_utf8_lossy(&text).into_owned()
     }
 }
 
-impl Stream {
-    fn descriptor(&self) -> Option<i32> {
-        self.pipe.as_ref().map(AsRawFd::as_raw_fd)
-    }
-
-    fn read(&mut self) {
-        let mut buffer = [0; BITE];
-        let Some(pipe) = &self.pipe else { return };
-        match read(pipe, &mut buffer) {
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            // Its writers are gone; or the pipe is of no use, whatever it is.
-            Ok(0) | Err(_) => self.pipe = None,
-            Ok(length) => {
-                let room = KEPT_BYTES - self.kept.len();
-                self.kept.extend(&buffer[..length.min(room)]);
-                if length > room && !self.floods {
-                    self.floods = true;
-                    // A smaller pipe does as well, only that its program waits more often.
-                    let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(FLOOD as i32));
-                }
-            }
-        }
-    }
-
-    /// As much as the pipe holds, so that whoever fills it meanwhile does not keep us here.
-    fn drain(&mut self) {
-        for _ in 0..FLOOD / BITE {
-            self.read();
-            if !self.pipe.as_ref().is_some_and(has_more) {
-                return;
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        // A pipe gives a page at a time at the least, so this ends by itself soon; whoever is left may still write.
-        while self.kept.len() < KEPT_BYTES && self.pipe.as_ref().is_some_and(has_more) {
-            self.read();
-        }
-    }
-}
-
-/// Whether reading would bring something now.
-fn has_more(pipe: &OwnedFd) -> bool {
-    let mut polled = libc::pollfd {
-        fd: pipe.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one element, which outlives the call; returns at once.
-    unsafe { libc::poll(&mut polled, 1, 0) == 1 && polled.revents & libc::POLLIN != 0 }
-}
-
-impl Writers {
-    /// Both.
-    pub fn each(&self) -> [BorrowedFd<'_>; 2] {
-        [self.ends[0].as_fd(), self.ends[1].as_fd()]
-    }
-
-    /// Their numbers.
-    pub fn raw(&self) -> [RawFd; 2] {
-        [self.ends[0].as_raw_fd(), self.ends[1].as_raw_fd()]
-    }
+/// A file without a name that everybody who has it can also open by path, whatever his uid: its mode lets all write.
+/// What is written goes to its end, whoever opened it how often.
+fn memory_file() -> Result<OwnedFd, Errno> {
+    let make = |flags| memfd_create(c"monopod-kept", MFdFlags::MFD_CLOEXEC | flags);
+    // No place for a program: what kernels before 6.3 do not know, and others may insist on (vm.memfd_noexec).
+    let made = match make(MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL)) {
+        Err(Errno::EINVAL) => make(MFdFlags::empty()),
+        made => made,
+    }?;
+    fcntl(&made, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    Ok(made)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use nix::unistd::write;
+    use std::io::Write;
 
     #[test]
     fn output_comes_before_errors_whichever_was_written_first() {
-        let (mut kept, writers) = pipes().unwrap();
-        write(&writers.ends[1], b"and why").unwrap();
-        kept.read();
-        write(&writers.ends[0], b"what ").unwrap();
+        let kept = Kept::new().unwrap();
+        write(&kept.streams[1], b"and why").unwrap();
+        write(&kept.streams[0], b"what ").unwrap();
         assert_eq!(kept.finish(), "what and why");
     }
 
     #[test]
-    fn s43_ten_kibibytes_are_kept_of_both_together_and_the_rest_is_drained() {
-        let (mut kept, writers) = pipes().unwrap();
-        for _ in 0..100 {
-            write(&writers.ends[0], &[b'o'; 4096]).unwrap();
-            write(&writers.ends[1], &[b'e'; 4096]).unwrap();
-            kept.read();
-            kept.drain();
+    fn s43_ten_kibibytes_are_kept_of_both_together_and_nobody_waits_for_the_rest() {
+        for (out, err) in [(400 << 10, 0), (KEPT_BYTES - 3, 400 << 10), (3, 400 << 10)] {
+            let kept = Kept::new().unwrap();
+            (&kept.streams[0]).write_all(&vec![b'o'; out]).unwrap();
+            (&kept.streams[1]).write_all(&vec![b'e'; err]).unwrap();
+            let outs = out.min(KEPT_BYTES);
+            let said = "o".repeat(outs) + &"e".repeat(KEPT_BYTES - outs);
+            assert!(kept.finish() == said, "{out} and {err} bytes");
         }
-        assert_eq!(kept.finish(), "o".repeat(KEPT_BYTES));
     }
 
     #[test]
-    fn who_says_more_than_is_kept_is_not_watched_but_drained() {
-        let (mut kept, writers) = pipes().unwrap();
-        write(&writers.ends[0], &[b'o'; KEPT_BYTES]).unwrap();
-        kept.read();
-        assert_eq!((kept.watched().count(), kept.floods()), (2, false));
-        write(&writers.ends[0], b"o").unwrap();
-        kept.read();
-        assert_eq!((kept.watched().count(), kept.floods()), (1, true));
-        assert_eq!(kept.descriptors().count(), 2);
-        // More than fits into a pipe, bite by bite, and at last its writer is gone.
-        for _ in 0..64 {
-            write(&writers.ends[0], &[b'o'; BITE]).unwrap();
-            kept.drain();
-        }
-        drop(writers);
-        kept.drain();
-        assert!(!kept.floods(), "nothing is left to drain");
-        assert_eq!(kept.finish(), "o".repeat(KEPT_BYTES));
+    fn who_opens_it_by_path_writes_after_what_is_there_as_does_who_inherited_it() {
+        let kept = Kept::new().unwrap();
+        let path = format!("/proc/self/fd/{}", kept.raw()[0]);
+        write(&kept.streams[0], b"one, ").unwrap();
+        let mut again = File::options().append(true).open(path).unwrap();
+        again.write_all(b"two, ").unwrap();
+        write(&kept.streams[0], b"three").unwrap();
+        assert_eq!(kept.finish(), "one, two, three");
     }
 
     #[test]
-    fn whoever_holds_a_pipe_and_goes_on_writing_holds_nobody_up() {
-        let (kept, writers) = pipes().unwrap();
-        write(&writers.ends[0], b"left behind").unwrap();
+    fn whoever_holds_it_and_goes_on_writing_holds_nobody_up() {
+        let kept = Kept::new().unwrap();
+        let mut held = kept.streams[0].try_clone().unwrap();
+        held.write_all(b"left behind").unwrap();
         assert_eq!(kept.finish(), "left behind");
-        drop(writers);
+        held.write_all(b"and not alone").unwrap();
     }
 
     #[test]
     fn what_is_no_text_is_shown_all_the_same() {
-        let (kept, writers) = pipes().unwrap();
-        write(&writers.ends[0], b"\xff!").unwrap();
-        drop(writers);
+        let kept = Kept::new().unwrap();
+        write(&kept.streams[0], b"\xff!").unwrap();
         assert_eq!(kept.finish(), "\u{fffd}!");
     }
 }

@@ -1,22 +1,17 @@
 //! Termination messages: the files in which containers leave their last words, and our own in the outer pod's.
 //!
 //! The path comes from a manifest, but what lies there may be anybody's: a pipe that nobody reads, a link to a file that
-//! only root may touch. So only regular files with one name are touched, links are not followed, and nothing waits.
-//!
-//! What surprised us: O_NOFOLLOW is about the last name of a path alone. Whoever may rename a folder on the way to it can
-//! put a link in its place, and have root read, empty or make a file anywhere. So the path is walked name by name, and a
-//! link anywhere on it (`/var/run`, say) ends the walk.
+//! only root may touch. So only regular files with one name are touched, no link is followed, on the way or at its end (`walk`),
+//! and nothing waits.
 //!
 //! In a real pod each container has a file of its own at its path. Here, containers with the same path share it.
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use crate::walk::{folder_and_name, step};
+use nix::fcntl::OFlag;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// So much of the end of a message is read (S122).
 const MESSAGE_BYTES: u64 = 4096;
@@ -71,31 +66,6 @@ fn open(path: &Path, flags: OFlag) -> io::Result<File> {
     let file = File::from(step(&folder, name, flags)?);
     check(&file.metadata()?)?;
     Ok(file)
-}
-
-/// The folder that a path leads to without a link, and the name in it.
-fn folder_and_name(path: &Path) -> io::Result<(OwnedFd, &Path)> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    let way = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let mut folder = match path.is_absolute() {
-        true => openat(AT_FDCWD, "/", way | OFlag::O_CLOEXEC, Mode::empty())?,
-        false => openat(AT_FDCWD, ".", way | OFlag::O_CLOEXEC, Mode::empty())?,
-    };
-    for component in path.parent().into_iter().flat_map(Path::components) {
-        match component {
-            Component::RootDir | Component::CurDir => {}
-            Component::Normal(next) => folder = step(&folder, Path::new(next), way)?,
-            Component::ParentDir | Component::Prefix(_) => {
-                return Err(ErrorKind::InvalidInput.into());
-            }
-        }
-    }
-    Ok((folder, Path::new(name)))
-}
-
-fn step(folder: &OwnedFd, name: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(folder, name, flags, Mode::from_bits_truncate(0o666))
 }
 
 fn check(found: &std::fs::Metadata) -> io::Result<()> {

@@ -2,11 +2,14 @@
 //!
 //! It decides nothing about the life, which is over; it only lets output finish, within the time in which the whole stop
 //! must be over, and counts what did not make it. Without a relay there is no such stretch.
+//!
+//! When that stop was asked for, the machine says: it alone knows which signals ask, and of a machine that only hands signals
+//! on (a drop-in name) nobody asks for one.
 
 use super::core::Core;
 use super::grace;
-use crate::machine::{Command, Fact};
-use crate::plan::{ExitCode, Plan, Signal};
+use crate::machine::{Action, Happening};
+use crate::plan::{ExitCode, Plan};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -24,14 +27,15 @@ pub struct Leaving {
 }
 
 impl Leaving {
-    /// Notes when a stop was asked for.
-    pub fn hear(&mut self, now: Time, facts: &[Fact]) {
-        let is_stop = |fact: &Fact| match fact {
-            Fact::Signalled(signal, _) => [Signal::TERM, Signal::INT].contains(signal),
-            Fact::Commanded(Command::Stop) => true,
-            _ => false,
+    /// Notes when a stop was asked for, by what the machine has to say.
+    pub fn note(&mut self, now: Time, actions: &[Action]) {
+        let is_stop = |action: &Action| {
+            matches!(
+                action,
+                Action::Say(Happening::StopAsked(_) | Happening::StopCommanded)
+            )
         };
-        if self.stop_asked.is_none() && facts.iter().any(is_stop) {
+        if self.stop_asked.is_none() && actions.iter().any(is_stop) {
             self.stop_asked = Some(now);
         }
     }
@@ -83,5 +87,49 @@ impl Core<'_> {
         }
         self.end_helper();
         Some(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle;
+    use crate::machine::{Command, Fact, Machine, Sender};
+    use crate::plan::{Conduct, Container, Pod, ProgramId, RestartPolicy, Role, Signal};
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    /// The deadline of a life that left after 20 s and had these facts, each a second after the one before.
+    fn deadline(facts: &[Fact]) -> Option<Time> {
+        let web = Container::bare("web", Role::Main, ProgramId(0), RestartPolicy::Never);
+        let mut pod = Pod::bare(vec![web], GRACE);
+        pod.stop_on = vec![usr1()];
+        let plan = Plan::bare(Vec::new(), Conduct::Pod(pod.clone()));
+        let (mut machine, mut leaving) = (lifecycle::Pod::new(&plan, &pod), Leaving::default());
+        for (second, fact) in (1..).zip(facts) {
+            let (now, mut actions) = (at(second), Vec::new());
+            machine.step_into(now, &[*fact], &mut actions);
+            leaving.note(now, &actions);
+        }
+        leaving.left = Some((at(20), ExitCode::SUCCESS));
+        leaving.deadline(&plan)
+    }
+
+    fn usr1() -> Signal {
+        Signal::parse("USR1").unwrap()
+    }
+
+    fn at(second: u64) -> Time {
+        Time::START.after(Duration::from_secs(second))
+    }
+
+    #[test]
+    fn the_grace_runs_from_what_the_machine_takes_for_the_asking() {
+        let signalled = |signal| Fact::Signalled(signal, Sender::Kernel);
+        let (term, usr1) = (signalled(Signal::TERM), signalled(usr1()));
+        assert_eq!(deadline(&[term, term]), Some(at(20 + 30)));
+        assert_eq!(deadline(&[term, usr1, usr1]), Some(at(2 + 30)));
+        let command = Fact::Commanded(Command::Stop);
+        assert_eq!(deadline(&[term, term, command]), Some(at(3 + 30)));
     }
 }

@@ -12,7 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 /// For what was inherited and what is our own.
 const BESIDE_THE_PROGRAMS: u64 = 64;
 
-/// One for the exec; what is kept; both ends of two pipes where output is relayed, or may have to be for another uid.
+/// One for the exec; two for what is kept; both ends of two pipes where output is relayed, or may have to be for another uid.
 fn needed(plan: &Plan, id: ProgramId, program: &Program) -> u64 {
     let may_be_relayed = plan.outputs.of(id).is_some() || program.identity.uid.is_some();
     match (program.kept_output, may_be_relayed) {
@@ -36,7 +36,9 @@ impl Limits {
         let programs: u64 = numbered
             .map(|(place, program)| needed(plan, ProgramId(place), program))
             .sum();
-        let needed = programs + plan.outputs.captures.len() as u64 + BESIDE_THE_PROGRAMS;
+        // A file that is followed needs its folder, too.
+        let captures = 2 * plan.outputs.captures.len() as u64;
+        let needed = programs + captures + BESIDE_THE_PROGRAMS;
         let inherited = getrlimit(Resource::RLIMIT_NOFILE).ok();
         let inherited = inherited.filter(|(soft, hard)| {
             *soft < needed.min(*hard) && setrlimit(Resource::RLIMIT_NOFILE, *hard, *hard).is_ok()

@@ -77,16 +77,6 @@ fn is_fifo(pipe: BorrowedFd<'_>) -> bool {
     !fstatfs(pipe).is_ok_and(|system| system.filesystem_type() == PIPEFS_MAGIC)
 }
 
-/// The same for a pipe of our own.
-pub fn prepare_kept(program: &Program, ends: [BorrowedFd<'_>; 2]) {
-    if is_another(program) {
-        for end in ends {
-            // Ours, and just made: there is nobody who could refuse.
-            let _ = fstat(end).and_then(|stat| let_all_write(end, &stat));
-        }
-    }
-}
-
 fn is_another(program: &Program) -> bool {
     let own = geteuid().as_raw();
     program.identity.uid.is_some_and(|uid| uid != own)

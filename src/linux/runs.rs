@@ -33,15 +33,9 @@ impl Entry {
         }
     }
 
-    /// The descriptors to watch.
-    fn watched(&self) -> impl Iterator<Item = i32> {
-        let kept = self.kept.iter().flat_map(|kept| kept.watched());
-        self.pending().into_iter().chain(kept)
-    }
-
     /// The descriptors that are open.
     fn descriptors(&self) -> impl Iterator<Item = i32> {
-        let kept = self.kept.iter().flat_map(|kept| kept.descriptors());
+        let kept = self.kept.iter().flat_map(|kept| kept.raw());
         self.pending().into_iter().chain(kept)
     }
 }
@@ -74,10 +68,8 @@ pub struct Ended {
 pub struct Runs {
     live: BTreeMap<RunId, Entry>,
     by_pid: BTreeMap<i32, RunId>,
-    /// The live runs that have a descriptor; most have none.
-    watched: BTreeSet<RunId>,
-    /// The live runs that say more than is kept. What they say is not watched, but read by the clock.
-    flooding: BTreeSet<RunId>,
+    /// The live runs of whose exec nothing is known yet; most are long past it.
+    pending: BTreeSet<RunId>,
     /// No more than a turn collects.
     ended: Vec<(RunId, Ended)>,
 }
@@ -85,7 +77,7 @@ pub struct Runs {
 impl Runs {
     /// A process was forked.
     pub fn enter(&mut self, entry: Entry) {
-        self.watched.insert(entry.run);
+        self.pending.insert(entry.run);
         self.by_pid.insert(entry.pid, entry.run);
         self.live.insert(entry.run, entry);
     }
@@ -97,9 +89,9 @@ impl Runs {
 
     /// Adds every descriptor to watch.
     pub fn watch(&self, watched: &mut Vec<i32>) {
-        if !self.watched.is_empty() {
-            let entries = self.watched.iter().filter_map(|run| self.live.get(run));
-            watched.extend(entries.flat_map(Entry::watched));
+        if !self.pending.is_empty() {
+            let entries = self.pending.iter().filter_map(|run| self.live.get(run));
+            watched.extend(entries.filter_map(Entry::pending));
         }
     }
 
@@ -110,42 +102,22 @@ impl Runs {
 
     /// Has a look at each run that has one of these descriptors, which are in ascending order, in the order of their starts.
     pub fn visit(&mut self, ready: &[i32], mut visit: impl FnMut(&mut Entry)) {
-        let (live, flooding) = (&mut self.live, &mut self.flooding);
-        self.watched.retain(|run| {
+        let live = &mut self.live;
+        self.pending.retain(|run| {
             let Some(entry) = live.get_mut(run) else {
                 return false;
             };
-            if entry.watched().any(|fd| ready.binary_search(&fd).is_ok()) {
+            let is_ready = |fd| ready.binary_search(&fd).is_ok();
+            if entry.pending().is_some_and(is_ready) {
                 visit(entry);
-                if entry.kept.as_ref().is_some_and(|kept| kept.floods()) {
-                    flooding.insert(*run);
-                }
             }
-            entry.watched().next().is_some()
-        });
-    }
-
-    /// Whether there is something to drain by the clock.
-    pub fn is_flooded(&self) -> bool {
-        !self.flooding.is_empty()
-    }
-
-    /// Reads what those say that say more than is kept.
-    pub fn drain(&mut self) {
-        let live = &mut self.live;
-        self.flooding.retain(|run| {
-            let kept = live.get_mut(run).and_then(|entry| entry.kept.as_mut());
-            kept.is_some_and(|kept| {
-                kept.drain();
-                kept.floods()
-            })
+            entry.pending().is_some()
         });
     }
 
     /// Whether one has not come to its exec.
     pub fn has_pending(&self) -> bool {
-        let mut entries = self.watched.iter().filter_map(|run| self.live.get(run));
-        entries.any(|entry| matches!(entry.exec, Exec::Pending(_)))
+        !self.pending.is_empty()
     }
 
     /// Whether none is live.
@@ -156,8 +128,7 @@ impl Runs {
     /// The process `pid` was collected. Its run, if it was one of ours, and what was known of its exec.
     pub fn end(&mut self, pid: i32) -> Option<(RunId, Exec)> {
         let run = self.by_pid.remove(&pid)?;
-        self.watched.remove(&run);
-        self.flooding.remove(&run);
+        self.pending.remove(&run);
         let entry = self.live.remove(&run)?;
         let ended = Ended {
             program: entry.program,

@@ -15,9 +15,8 @@
 //! makes the group too.
 
 use super::identity;
-use super::kept::{self, Kept, Writers};
+use super::kept::Kept;
 use super::limits::Limits;
-use super::reopen;
 use super::runs::Exec;
 use super::signals::Inbox;
 use super::tty::Terminal;
@@ -79,14 +78,8 @@ impl Spawner<'_> {
         let refused = failed(Stage::Fork);
         let words = program.argv.iter().map(|word| word.as_ptr());
         let (told, tell) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(refused)?;
-        let (kept, writers) = match program.kept_output {
-            true => kept::pipes().map(|(kept, ends)| (Some(Box::new(kept)), Some(ends))),
-            false => Ok((None, None)),
-        }
-        .map_err(refused)?;
-        if let Some(writers) = &writers {
-            reopen::prepare_kept(program, writers.each());
-        }
+        let kept = program.kept_output.then(Kept::new).transpose();
+        let kept = kept.map_err(refused)?.map(Box::new);
         let ready = Ready {
             program,
             argv: words.chain([ptr::null()]).collect(),
@@ -95,7 +88,7 @@ impl Spawner<'_> {
                 Stdin::Inherited => None,
                 Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
             },
-            outputs: writers.as_ref().map(Writers::raw).or(relayed),
+            outputs: kept.as_ref().map(|kept| kept.raw()).or(relayed),
         };
         if program.placement == Placement::Session {
             self.terminal.let_go();

@@ -13,16 +13,22 @@
 //!
 //! What surprised us: inotify on the folder tells of writes to all files in it, under whatever name, so one watch is
 //! enough, and renaming does not end it. But it tells of none to a file elsewhere that a link in the folder leads to. So a
-//! link is followed to its neighbour only; which also keeps whoever may write in the folder from having the relay, which
-//! is root here, read out what he may not read.
+//! link is followed to its neighbour only.
+//!
+//! The relay is root here, and must not read out what whoever may write there may not read: so the folder is the one
+//! that was there at the start, wherever its path leads by now, and a file with a second name, which may be a private one,
+//! is not begun.
 
 use super::pages::SourceWords;
+use crate::walk::{folder_and_name, step};
+use nix::dir::Dir;
 use nix::errno::Errno;
-use std::ffi::CString;
-use std::fs::{self, File, Metadata};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -30,10 +36,16 @@ use std::time::{Duration, Instant};
 /// An old file that was not written to for so long is left for the new one.
 pub const QUIET: Duration = Duration::from_secs(2);
 
+/// What is wrong with a file that has two.
+const TWO_NAMES: &str =
+    "it has a second name (a hard link), and may be a file that is not for all to read";
+
 /// A path that is followed.
 #[derive(Debug)]
 pub struct Followed {
     path: PathBuf,
+    /// Where it lay at the start, and lies for ever. The path is for people, and for links that name a neighbour by it.
+    folder: OwnedFd,
     /// What is there at the start: device, inode, size.
     found: Option<(u64, u64, u64)>,
 }
@@ -47,6 +59,8 @@ pub struct Following {
     pub is_behind: bool,
     /// A new file waits for the old one to be quiet since this moment.
     pub rotating_since: Option<Instant>,
+    /// A file with two names was passed over, and that was said.
+    has_complained: bool,
 }
 
 impl Default for Following {
@@ -55,6 +69,7 @@ impl Default for Following {
             open: None,
             is_behind: true,
             rotating_since: None,
+            has_complained: false,
         }
     }
 }
@@ -76,23 +91,46 @@ impl Followed {
         let told = |why: &str| format!("cannot follow {}: {why}", path.display());
         // Absolute, because the relay leaves the working directory.
         let path = std::path::absolute(path).map_err(|error| told(&error.to_string()))?;
-        let Some(file) = file_at(&path) else {
+        let folder = folder_and_name(&path).and_then(|(folder, _)| {
+            let readable = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+            step(folder, Path::new("."), readable)
+        });
+        let folder = folder.map_err(|errno| match errno {
+            Errno::ENOTDIR => told("a link is on the way to it; name the folder that it leads to"),
+            Errno::EINVAL => told("its path goes back by \"..\"; name it without"),
+            other => told(other.desc()),
+        })?;
+        let mut followed = Followed {
+            path,
+            folder,
+            found: None,
+        };
+        let Some(name) = followed.name() else {
             return Err(told(
                 "it is a link that leads out of its folder; name the file itself",
             ));
         };
-        let found = match fs::symlink_metadata(&file) {
-            Ok(there) if there.is_file() => Some((there.dev(), there.ino(), there.size())),
-            Ok(there) if there.file_type().is_fifo() => {
-                return Err(told("it is a FIFO; name it with --capture"));
+        // What is not there may come.
+        if let Ok(there) = followed.look_at(&name) {
+            match kind(&there) {
+                SFlag::S_IFREG if has_one_name(&there) => {
+                    followed.found = Some((there.st_dev, there.st_ino, size(&there)));
+                }
+                SFlag::S_IFREG => return Err(told(TWO_NAMES)),
+                SFlag::S_IFIFO => return Err(told("it is a FIFO; name it with --capture")),
+                _ => return Err(told("it is no file")),
             }
-            Ok(_) => return Err(told("it is no file")),
-            // It may come.
-            Err(_) => None,
-        };
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let watched = watch(folder).map_err(|errno| told(errno.desc()))?;
-        Ok((watched, Followed { path, found }))
+        }
+        let watched = watch(&followed.folder).map_err(|errno| match errno {
+            Errno::ENOENT => told("that takes /proc, and it is not mounted"),
+            other => told(other.desc()),
+        })?;
+        Ok((watched, followed))
+    }
+
+    /// Its folder.
+    pub fn descriptor(&self) -> RawFd {
+        self.folder.as_raw_fd()
     }
 
     /// In the core: notes where to begin.
@@ -112,7 +150,7 @@ impl Followed {
         if !following.is_behind && !has_waited {
             return None;
         }
-        let look = self.look(words, &mut following.open, has_waited);
+        let look = self.look(words, following, has_waited);
         following.is_behind = matches!(look, Look::Read(..));
         following.rotating_since = match look {
             Look::Rotating => since.or_else(|| Some(Instant::now())),
@@ -124,18 +162,15 @@ impl Followed {
         }
     }
 
-    /// `open` is the file in hand, if it is open; `waited` tells that [`QUIET`] has passed without a byte since
-    /// [`Look::Rotating`].
-    fn look(&self, words: &SourceWords, open: &mut Option<File>, waited: bool) -> Look {
+    /// `waited` tells that [`QUIET`] has passed without a byte since [`Look::Rotating`].
+    fn look(&self, words: &SourceWords, following: &mut Following, waited: bool) -> Look {
         loop {
             let current = Place::of(words);
+            let open = &mut following.open;
             if open.is_none() {
                 *open = self.find(&current);
             }
-            let size = open
-                .as_ref()
-                .and_then(|file| file.metadata().ok())
-                .map(|is| is.size());
+            let size = open.as_ref().and_then(size_of);
             match (&*open, size) {
                 (Some(file), Some(size)) if size > current.offset => {
                     return Look::Read(file.as_raw_fd(), current.offset);
@@ -147,10 +182,16 @@ impl Followed {
                 }
                 _ => {}
             }
-            let next = match file_at(&self.path).map(fs::symlink_metadata) {
-                Some(Ok(there)) if there.is_file() && !current.is(&there) => there,
+            let next = match self.name().map(|name| self.look_at(&name)) {
+                Some(Ok(there)) if kind(&there) == SFlag::S_IFREG && !current.is(&there) => there,
                 _ => return Look::AtEnd,
             };
+            if !has_one_name(&next) {
+                if !std::mem::replace(&mut following.has_complained, true) {
+                    log::warn!("cannot follow {}: {TWO_NAMES}", self.path.display());
+                }
+                return Look::AtEnd;
+            }
             if let Some(file) = &*open
                 && !waited
                 && may_be_written(file)
@@ -158,40 +199,51 @@ impl Followed {
                 return Look::Rotating;
             }
             *open = None;
-            current.switch(words, next.dev(), next.ino());
+            current.switch(words, next.st_dev, next.st_ino);
         }
     }
 
     /// Opens the file in hand, under whatever name it lies in its folder.
     fn find(&self, current: &Place) -> Option<File> {
-        let open = |path: &Path| {
-            let file = File::options()
-                .read(true)
-                .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-                .open(path)
-                .ok()?;
-            current.is(&file.metadata().ok()?).then_some(file)
+        let open = |name: &Path| {
+            // Looked at before it is opened, for opening a device can do things; and after, for somebody may be quick.
+            self.look_at(name).ok().filter(|there| current.is(there))?;
+            let file = step(&self.folder, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
+            current.is(&fstat(&file).ok()?).then(|| File::from(file))
         };
         if current.inode == 0 {
             return None;
         }
-        let named = file_at(&self.path);
-        named.and_then(|path| open(&path)).or_else(|| {
-            let mut entries = fs::read_dir(self.path.parent()?).ok()?.flatten();
-            entries.find_map(|entry| {
-                let is_it = entry.metadata().is_ok_and(|there| current.is(&there));
-                is_it.then(|| open(&entry.path())).flatten()
-            })
+        let named = self.name();
+        named.and_then(|name| open(&name)).or_else(|| {
+            let mut folder =
+                Dir::openat(&self.folder, ".", OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+            let mut entries = folder.iter().flatten();
+            entries
+                .find_map(|entry| open(Path::new(OsStr::from_bytes(entry.file_name().to_bytes()))))
         })
+    }
+
+    /// The name in the folder of what the path leads to: its own, or that of what it is a link to, if that lies beside it.
+    fn name(&self) -> Option<PathBuf> {
+        let name = self.path.file_name()?;
+        let Ok(target) = readlinkat(&self.folder, name) else {
+            return Some(name.into());
+        };
+        let folder = self.path.parent()?;
+        let beside = folder.join(target);
+        let is_beside = beside.parent() == Some(folder);
+        beside.file_name().filter(|_| is_beside).map(PathBuf::from)
+    }
+
+    fn look_at(&self, name: &Path) -> Result<FileStat, Errno> {
+        fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 
     /// How many bytes have been written and not yet read.
     pub fn behind(&self, words: &SourceWords) -> u64 {
         let current = Place::of(words);
-        let size = self
-            .find(&current)
-            .and_then(|file| file.metadata().ok())
-            .map(|is| is.size());
+        let size = self.find(&current).as_ref().and_then(size_of);
         size.unwrap_or(0).saturating_sub(current.offset)
     }
 }
@@ -217,8 +269,9 @@ impl Place {
         }
     }
 
-    fn is(&self, there: &Metadata) -> bool {
-        (there.dev(), there.ino()) == (self.device, self.inode)
+    fn is(&self, there: &FileStat) -> bool {
+        let is_it = (there.st_dev, there.st_ino) == (self.device, self.inode);
+        is_it && kind(there) == SFlag::S_IFREG
     }
 
     /// From now on it is the beginning of this file. The slot is stored last: before it, nothing has changed.
@@ -236,14 +289,21 @@ impl Place {
     }
 }
 
-/// What a path leads to: itself, or what it is a link to, if that lies beside it.
-fn file_at(path: &Path) -> Option<PathBuf> {
-    let Ok(target) = fs::read_link(path) else {
-        return Some(path.to_owned());
-    };
-    let folder = path.parent()?;
-    let beside = folder.join(target);
-    (beside.parent() == Some(folder)).then_some(beside)
+fn kind(there: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(there.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// Whoever gives a file a second name need not be allowed to read it.
+fn has_one_name(there: &FileStat) -> bool {
+    there.st_nlink <= 1
+}
+
+fn size(there: &FileStat) -> u64 {
+    u64::try_from(there.st_size).unwrap_or(0)
+}
+
+fn size_of(file: &File) -> Option<u64> {
+    fstat(file).ok().as_ref().map(size)
 }
 
 /// Whether somebody has it open for writing, or it cannot be told.
@@ -258,8 +318,10 @@ fn may_be_written(file: &File) -> bool {
     }
 }
 
-fn watch(folder: &Path) -> Result<OwnedFd, Errno> {
-    let folder = CString::new(folder.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+/// The folder and not its path, which may lead elsewhere by now.
+fn watch(folder: impl AsFd) -> Result<OwnedFd, Errno> {
+    let folder = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
+    let folder = CString::new(folder).expect("digits");
     // SAFETY: makes a descriptor that nobody else knows of.
     let fd = unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) };
     // SAFETY: it was just made, if it was.

@@ -218,7 +218,7 @@ fn dress_one(dress: &Dress, head: &[u8], text: &[u8], kind: Kind, out: &mut [u8]
     match dress.format {
         Format::Raw | Format::Prefix => pen.put(text),
         Format::JsonMerge if kind == Kind::Whole && json::is_object(text) => {
-            pen.put(text.trim_ascii());
+            pen.put_in_one_line(text.trim_ascii());
         }
         Format::Json | Format::JsonMerge => {
             let is_text = pen.quote(text, kind != Kind::Part);

@@ -28,6 +28,18 @@ impl<'a> Pen<'a> {
         self.used += bytes.len();
     }
 
+    /// An object, which is well formed. A carriage return can only be space in it; whoever takes it for the end of a line
+    /// would read what stands behind it as one that we wrote, so a space it becomes.
+    pub fn put_in_one_line(&mut self, object: &[u8]) {
+        let from = self.used;
+        self.put(object);
+        for byte in &mut self.out[from..self.used] {
+            if *byte == b'\r' {
+                *byte = b' ';
+            }
+        }
+    }
+
     /// `text` as a string, with a line break at its end if asked for. What is not UTF-8 becomes U+FFFD, and the answer is
     /// false.
     pub fn quote(&mut self, text: &[u8], line_break: bool) -> bool {

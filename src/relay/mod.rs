@@ -330,13 +330,14 @@ impl Relay {
         unsafe { serve::Relay::new(&self.pages, &self.sources, &self.pipes, line) }.serve();
     }
 
-    /// A relay keeps 1 and 2, the reading ends, its own pipes and its line. It may outlive a core that was killed, until
+    /// A relay keeps 1 and 2, the reading ends, the folders of followed files, its own pipes and its line. It may outlive a core that was killed, until
     /// the last writer is gone, so it does not die with it.
     fn enter_jail(&self, line: &Line) -> Jail {
         let mut jail = Jail::default();
         jail.note("a session of its own", nix::unistd::setsid());
         jail.note("the root directory", nix::unistd::chdir("/"));
         let mut own: Vec<RawFd> = self.sources.iter().map(|s| s.out.as_raw_fd()).collect();
+        own.extend(self.sources.iter().filter_map(Source::folder));
         own.extend(self.pipes.iter().map(|pipe| pipe.out.as_raw_fd()));
         own.extend(self.pipes.iter().map(|pipe| pipe.into.as_raw_fd()));
         own.push(line.raw());

@@ -190,6 +190,14 @@ impl Source {
         self.into.as_ref().map(AsRawFd::as_raw_fd)
     }
 
+    /// Where a followed file lies.
+    pub fn folder(&self) -> Option<RawFd> {
+        match &self.origin {
+            Origin::Followed(followed) => Some(followed.descriptor()),
+            Origin::Program(_) | Origin::Fifo(_) => None,
+        }
+    }
+
     /// In a relay: bytes that were written and not yet taken.
     pub fn waiting(&self, words: &SourceWords) -> u64 {
         match &self.origin {
@@ -206,6 +214,9 @@ impl Source {
 
     /// Every descriptor that must stay open.
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
-        [self.out.as_raw_fd()].into_iter().chain(self.into())
+        [self.out.as_raw_fd()]
+            .into_iter()
+            .chain(self.into())
+            .chain(self.folder())
     }
 }

@@ -19,6 +19,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
+    if words.get(1).is_some_and(|verb| verb == output::HOLD_VERB) {
+        return output::hold_standard_output();
+    }
     if let [_, verb, scene] = words.as_slice()
         && verb == stage::VERB
     {

@@ -135,3 +135,80 @@ fn a_rotation_by_truncating_goes_on_at_the_beginning() {
     });
     assert!(life.finish().0.success());
 }
+
+#[test]
+fn whoever_owns_a_folder_on_the_way_has_nothing_read_out_but_what_lies_in_it() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let secret = elsewhere.path.join("app.log");
+    std::fs::write(&secret, "secret\n").expect("a file");
+    let (logs, moved) = (folder.path.join("logs"), folder.path.join("moved"));
+    std::fs::create_dir(&logs).expect("a folder");
+    std::fs::write(logs.join("app.log"), "").expect("a file");
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut life = begin(&[
+        "--capture-follow",
+        &folder.file("logs/app.log"),
+        "--",
+        "sh",
+        "-c",
+        "read x < $0/go; true",
+        &folder.path.display().to_string(),
+    ]);
+    // Or what is written would be what was there at its start.
+    until("there is a relay", || relay_of(life.pid()));
+    let mut out = life.out.take().expect("a pipe");
+    let mut expect = |name: &str, text: &str| {
+        let mut options = std::fs::File::options();
+        let file = options.append(true).create(true).open(moved.join(name));
+        writeln!(file.expect("a file"), "{text}").expect("it is written");
+        if name == "app.log" {
+            let mut line = String::new();
+            out.read_line(&mut line).expect("text");
+            assert_eq!(line.trim_end(), text);
+        }
+    };
+
+    std::fs::rename(&logs, &moved).expect("it is ours");
+    std::os::unix::fs::symlink(&elsewhere.path, &logs).expect("a link");
+    expect("app.log", "where it lay");
+    std::fs::rename(moved.join("app.log"), moved.join("app.log.1")).expect("it is ours");
+    expect("app.log", "and its next");
+
+    // Another name for what is not for everybody.
+    std::fs::hard_link(&secret, moved.join("new")).expect("a second name");
+    std::fs::rename(moved.join("new"), moved.join("app.log")).expect("it is ours");
+    expect("other", "a reason to look");
+    let mut err = life.err.take().expect("a pipe");
+    let mut told = String::new();
+    err.read_line(&mut told).expect("text");
+    assert!(told.contains("it has a second name"), "{told}");
+    expect("other", "a reason to look again");
+    std::fs::remove_file(moved.join("app.log")).expect("it is ours");
+    expect("app.log", "a file of its own");
+
+    std::fs::write(folder.path.join("go"), "go\n").expect("it reads");
+    let (mut rest, mut said) = (String::new(), String::new());
+    out.read_to_string(&mut rest).expect("text");
+    err.read_to_string(&mut said).expect("text");
+    assert_eq!((rest.as_str(), said.as_str()), ("", ""));
+    assert!(life.finish().0.success());
+}
+
+#[test]
+fn what_was_laid_in_the_way_before_the_start_is_a_fault() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    std::fs::write(elsewhere.path.join("secret"), "secret\n").expect("a file");
+    std::os::unix::fs::symlink(&elsewhere.path, folder.path.join("logs")).expect("a link");
+    std::fs::hard_link(elsewhere.path.join("secret"), folder.path.join("twin")).expect("a name");
+    for (name, fault) in [
+        ("logs/secret", "a link is on the way to it"),
+        ("twin", "it has a second name"),
+        ("../x", "goes back by \"..\""),
+    ] {
+        let path = folder.file(name);
+        let (status, out, err) = begin(&["--capture-follow", &path, "--", "true"]).finish();
+        assert_eq!((status.code(), out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.contains(fault), "{err}");
+    }
+}

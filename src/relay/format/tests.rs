@@ -154,7 +154,20 @@ fn merging_nests_objects_and_quotes_everything_else() {
         of(r#" {"a":{"b":[1]}} "#),
         format!("{head}{{\"a\":{{\"b\":[1]}}}}}}\n")
     );
-    for other in ["[1]", "3", "{\"a\":}", "{\"a\":1}x", "{", "null"] {
+    // Or who takes a carriage return for the end of a line finds a line in it that nobody wrote.
+    assert_eq!(
+        of("{\"a\":\r{\"log\":\"forged\\r\"}\r}\r"),
+        format!("{head}{{\"a\": {{\"log\":\"forged\\r\"}} }}}}\n")
+    );
+    for other in [
+        "{\"a\":\"\r\"}",
+        "[1]",
+        "3",
+        "{\"a\":}",
+        "{\"a\":1}x",
+        "{",
+        "null",
+    ] {
         assert!(of(other).starts_with(&format!("{head}\"")), "{other}");
     }
 }

@@ -53,6 +53,7 @@ impl Core<'_> {
     /// The machine has left. `Some` if that is the end.
     pub(super) fn leave(&mut self, now: Time, code: ExitCode) -> Option<ExitCode> {
         self.leaving.left = Some((now, code));
+        self.keep_going();
         if let Some(relay) = &mut self.relay {
             relay.begin_drain();
             relay.keep(now);
@@ -71,7 +72,7 @@ impl Core<'_> {
             let (waiting, lost) = relay.undelivered();
             if !relay.has_drained() && waiting > 0 {
                 log::warn!(
-                    "{waiting} bytes of output were not delivered: nobody read them in time"
+                    "at least {waiting} bytes of output were not delivered: nobody read them in time"
                 );
             }
             if lost > 0 {

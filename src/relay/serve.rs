@@ -80,6 +80,7 @@ impl<'a> Relay<'a> {
             self.finish(lane);
         }
         loop {
+            self.place_ends();
             self.look_for_drain();
             for lane in 0..2 {
                 self.complete_ended(lane);
@@ -179,6 +180,7 @@ impl<'a> Relay<'a> {
                 let words = self.pages.source(number);
                 let waiting = self.sources[number].waiting(words);
                 let target = words.taken.load(Ordering::Acquire) + waiting;
+                words.written.store(target, Ordering::Release);
                 // What has no end by then, ends there; but not before writers that nobody has stopped.
                 if !self.is_orphan {
                     words.marks.write_own(target);
@@ -189,6 +191,18 @@ impl<'a> Relay<'a> {
         self.targets = Some(targets);
         for following in self.followed.iter_mut().flatten() {
             following.is_behind = true;
+        }
+    }
+
+    /// Where programs ended of which the core has told. No turn is under way that has not counted what it took.
+    fn place_ends(&self) {
+        for (number, source) in self.sources.iter().enumerate() {
+            let words = self.pages.source(number);
+            if words.marks.are_unplaced() {
+                let written = words.taken.load(Ordering::Acquire) + source.waiting(words);
+                words.written.store(written, Ordering::Release);
+                words.marks.place(written);
+            }
         }
     }
 
@@ -204,7 +218,7 @@ impl<'a> Relay<'a> {
                     Some(following) => !following.is_behind,
                     None => words.taken.load(Ordering::Acquire) >= *target,
                 };
-                is_read && words.marks.next().is_none()
+                is_read && !words.marks.are_left()
             })
     }
 
@@ -276,9 +290,9 @@ impl<'a> Relay<'a> {
     fn finish(&mut self, lane: usize) -> Rest {
         let number = self.lanes[lane].turn_of();
         let (source, words) = (&self.sources[number], self.pages.source(number));
-        let mark = words.marks.next();
+        let passed = words.marks.passed();
         let rest = self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress);
-        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.next() != mark {
+        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.passed() != passed {
             // The core waits for what the program said in the end.
             self.line.say();
         }

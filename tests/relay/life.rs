@@ -125,11 +125,16 @@ impl Murder {
 
 /// The relay of this core, from /proc.
 pub fn relay_of(core: i32) -> Option<i32> {
+    child_of(core, "monopod-relay")
+}
+
+/// A child that goes by this name, from /proc.
+pub fn child_of(core: i32, name: &str) -> Option<i32> {
     let children = std::fs::read_dir("/proc").ok()?;
     children.flatten().find_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let rest = stat.strip_prefix(&format!("{pid} (monopod-relay) "))?;
+        let rest = stat.strip_prefix(&format!("{pid} ({name}) "))?;
         let mut words = rest.split(' ');
         let lives = words.next()? != "Z";
         (lives && words.next()? == core.to_string()).then_some(pid)

@@ -21,6 +21,7 @@ impl Lane<'_> {
             }
         }
         set(&self.words.base_after, place);
+        set(&self.words.in_way_out, place - get(&self.words.base));
         self.enter(phase::FLUSHING);
     }
 
@@ -28,7 +29,10 @@ impl Lane<'_> {
         let mut left = pipe::held(self.way_out);
         while left > 0 {
             match pipe::splice(self.way_out, self.target, left) {
-                Ok(moved) => left -= moved.min(left),
+                Ok(moved) => {
+                    left -= moved.min(left);
+                    set(&self.words.in_way_out, left);
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Rest::Stuck,
                 Err(Errno::EINVAL) => {

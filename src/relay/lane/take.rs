@@ -31,7 +31,10 @@ impl Lane<'_> {
     pub(super) fn take(&mut self, from: RawFd) {
         // If it holds something already, that is what the last relay took.
         if pipe::held(self.staging) == 0 {
-            let held = pipe::held(from).min(INPUT_BYTES);
+            let source = self.source();
+            let held = pipe::held(from);
+            set(&source.written, get(&source.taken) + held);
+            let held = held.min(INPUT_BYTES);
             if held >= MUCH_BYTES {
                 return self.promise_much(held);
             }

@@ -1,0 +1,184 @@
+//! Whoever has a pipe can hold its mutex for ever, and a reader that has stopped makes the relay do so: the core must go on.
+
+use crate::life::{Folder, Life, begin, begin_with, child_of, relay_of, terminal, until};
+use std::fs::File;
+use std::io::{BufRead, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+/// Holds the mutex of the pipe that a process has as descriptor 1, until it is dropped.
+struct Hold {
+    quiet: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hold {
+    fn of(pid: i32) -> Hold {
+        let mut options = File::options();
+        options.write(true);
+        let pipe = options
+            .open(format!("/proc/{pid}/fd/1"))
+            .expect("it may be opened");
+        let (quiet, from) = UnixStream::pair().expect("two sockets");
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let none = std::ptr::null_mut;
+            // SAFETY: plain numbers; no offsets.
+            unsafe {
+                tell.send(libc::gettid()).expect("it is waited for");
+                libc::splice(from.as_raw_fd(), none(), pipe.as_raw_fd(), none(), 4096, 0);
+            }
+        });
+        let thread_id = told.recv().expect("it was just begun");
+        until("the pipe is held", || {
+            is_in(
+                &format!("/proc/self/task/{thread_id}/syscall"),
+                libc::SYS_splice,
+            )
+        });
+        Hold {
+            quiet: Some(quiet),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.quiet = None;
+        let thread = self.thread.take().expect("dropped once");
+        let _ = thread.join();
+    }
+}
+
+/// Whether a thread waits in this system call.
+fn is_in(syscall: &str, number: libc::c_long) -> Option<()> {
+    let text = std::fs::read_to_string(syscall).ok()?;
+    (text.split(' ').next() == Some(&number.to_string())).then_some(())
+}
+
+/// Its exit code, if it leaves in time.
+fn code(life: &mut Life) -> Option<i32> {
+    until("it leaves", || life.child.try_wait().expect("ours")).code()
+}
+
+fn fifo(folder: &Folder, name: &str) -> String {
+    let path = folder.file(name);
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo runs").success());
+    path
+}
+
+#[test]
+fn who_holds_the_pipe_of_a_program_holds_up_neither_the_core_nor_its_end() {
+    let folder = Folder::new();
+    let go = fifo(&folder, "go");
+    let script = "echo $$; read go < \"$0\"; exit 3";
+    let words = [
+        "--grace=1s",
+        "--output=prefix",
+        "--",
+        "sh",
+        "-c",
+        script,
+        &go,
+    ];
+    let mut life = begin(&words);
+    let mut line = String::new();
+    let out = life.out.as_mut().expect("a pipe");
+    out.read_line(&mut line).expect("text");
+    let program = line.trim().strip_prefix("sh | ").map(str::parse);
+    let hold = Hold::of(program.expect("a number").expect("a number"));
+    std::fs::write(&go, "go\n").expect("it reads");
+    assert_eq!(code(&mut life), Some(3));
+    drop(hold);
+}
+
+/// Waits until the pipe of a program that only writes is full.
+fn until_full(pid: i32) {
+    let syscall = format!("/proc/{pid}/syscall");
+    let mut times = 0;
+    until("its pipe is full", || {
+        times = is_in(&syscall, libc::SYS_write).map_or(0, |()| times + 1);
+        (times > 20).then_some(())
+    });
+}
+
+#[test]
+fn a_terminal_and_a_socket_that_nobody_reads_hold_up_no_end() {
+    for kind in ["terminal", "socket"] {
+        let (from, to): (OwnedFd, OwnedFd) = match kind {
+            "socket" => {
+                let (from, to) = UnixStream::pair().expect("two sockets");
+                (from.into(), to.into())
+            }
+            _ => terminal(),
+        };
+        let words = ["--grace=1s", "--output=prefix", "--", "yes"];
+        let mut life = begin_with(&words, Stdio::from(to));
+        until_full(until("it writes", || child_of(life.pid(), "yes")));
+        life.signal(libc::SIGTERM);
+        assert_eq!(code(&mut life), Some(143), "{kind}");
+        let mut said = String::new();
+        err_of(&mut life).read_to_string(&mut said).expect("text");
+        assert!(
+            said.contains("bytes of output were not delivered"),
+            "{said}"
+        );
+        drop(from);
+    }
+}
+
+fn err_of(life: &mut Life) -> impl Read {
+    life.err.take().expect("a pipe")
+}
+
+#[test]
+fn a_relay_that_cannot_look_is_told_by_the_next_instance_where_the_last_one_ended() {
+    let folder = Folder::new();
+    let been = folder.file("been");
+    let (mut from, to) = UnixStream::pair().expect("two sockets");
+    let step = format!("sh -c \"printf again; echo >> {been}; exit 1\"");
+    let words = [
+        "--grace=20s",
+        "--output=prefix",
+        "--init-retries=1",
+        "--init",
+        "seq -f %099.0f 1 4000",
+        "--init",
+        &step,
+        "--",
+        "true",
+    ];
+    let to: OwnedFd = to.into();
+    let mut life = begin_with(&words, Stdio::from(to));
+    // More than the socket holds, and less than the pipe and the relay: so all have ended before anybody reads.
+    until("both instances ended", || {
+        let times = std::fs::read_to_string(&been).ok()?;
+        (times.len() == 2).then_some(())
+    });
+    let mut out = String::new();
+    from.read_to_string(&mut out).expect("text");
+    let agains: Vec<&str> = out.lines().filter(|it| it.contains("again")).collect();
+    assert_eq!(agains, ["sh   | again"; 2]);
+    assert_eq!(code(&mut life), Some(1));
+}
+
+#[test]
+fn a_relay_that_somebody_stops_goes_on() {
+    let life = begin(&["--output=prefix", "--", "sleep", "100"]);
+    let relay = until("there is a relay", || relay_of(life.pid()));
+    for _ in 0..3 {
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(relay, libc::SIGSTOP) };
+        until("it was let go on", || {
+            let stat = std::fs::read_to_string(format!("/proc/{relay}/stat")).ok()?;
+            (!stat.contains(") T ")).then_some(())
+        });
+    }
+    life.signal(libc::SIGTERM);
+    assert_eq!(life.finish().0.code(), Some(143));
+}

@@ -1,61 +1,39 @@
 //! Whoever has a pipe can hold its mutex for ever, and a reader that has stopped makes the relay do so: the core must go on.
 
 use crate::life::{Folder, Life, begin, begin_with, child_of, relay_of, terminal, until};
-use std::fs::File;
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 
-/// Holds the mutex of the pipe that a process has as descriptor 1, until it is dropped.
-struct Hold {
-    quiet: Option<UnixStream>,
-    thread: Option<JoinHandle<()>>,
+/// Who is started with this variable holds.
+const HOLDS: &str = "MONOPOD_TEST_HOLDS";
+
+/// No story, but what a container does in one: holds the mutex of the pipe behind its standard output, until it is killed.
+#[test]
+fn holder() {
+    if std::env::var_os(HOLDS).is_none() {
+        return;
+    }
+    let (_quiet, from) = UnixStream::pair().expect("two sockets");
+    let none = std::ptr::null_mut;
+    // SAFETY: plain numbers; no offsets.
+    unsafe { libc::splice(from.as_raw_fd(), none(), 1, none(), 4096, 0) };
 }
 
-impl Hold {
-    fn of(pid: i32) -> Hold {
-        let mut options = File::options();
-        options.write(true);
-        let pipe = options
-            .open(format!("/proc/{pid}/fd/1"))
-            .expect("it may be opened");
-        let (quiet, from) = UnixStream::pair().expect("two sockets");
-        let (tell, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let none = std::ptr::null_mut;
-            // SAFETY: plain numbers; no offsets.
-            unsafe {
-                tell.send(libc::gettid()).expect("it is waited for");
-                libc::splice(from.as_raw_fd(), none(), pipe.as_raw_fd(), none(), 4096, 0);
-            }
-        });
-        let thread_id = told.recv().expect("it was just begun");
-        until("the pipe is held", || {
-            is_in(
-                &format!("/proc/self/task/{thread_id}/syscall"),
-                libc::SYS_splice,
-            )
-        });
-        Hold {
-            quiet: Some(quiet),
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.quiet = None;
-        let thread = self.thread.take().expect("dropped once");
-        let _ = thread.join();
-    }
+/// Waits until a process holds.
+fn until_it_holds(pid: i32) {
+    until("the pipe is held", || {
+        let mut threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+            .ok()?
+            .flatten();
+        threads.find_map(|thread| is_in(&thread.path().join("syscall"), libc::SYS_splice))
+    });
 }
 
 /// Whether a thread waits in this system call.
-fn is_in(syscall: &str, number: libc::c_long) -> Option<()> {
+fn is_in(syscall: &Path, number: libc::c_long) -> Option<()> {
     let text = std::fs::read_to_string(syscall).ok()?;
     (text.split(' ').next() == Some(&number.to_string())).then_some(())
 }
@@ -76,25 +54,28 @@ fn fifo(folder: &Folder, name: &str) -> String {
 fn who_holds_the_pipe_of_a_program_holds_up_neither_the_core_nor_its_end() {
     let folder = Folder::new();
     let go = fifo(&folder, "go");
-    let script = "echo $$; read go < \"$0\"; exit 3";
+    let me = std::env::current_exe().expect("it has a path");
+    let script = format!(
+        "trap '' TERM; {HOLDS}=1 {} --exact held::holder & echo $! > \"$0.pid\"; read go < \"$0\"; exit 3",
+        me.display()
+    );
     let words = [
         "--grace=1s",
         "--output=prefix",
         "--",
         "sh",
         "-c",
-        script,
+        &script,
         &go,
     ];
     let mut life = begin(&words);
-    let mut line = String::new();
-    let out = life.out.as_mut().expect("a pipe");
-    out.read_line(&mut line).expect("text");
-    let program = line.trim().strip_prefix("sh | ").map(str::parse);
-    let hold = Hold::of(program.expect("a number").expect("a number"));
+    let holder = until("there is a holder", || {
+        let text = std::fs::read_to_string(format!("{go}.pid")).ok()?;
+        text.trim().parse().ok()
+    });
+    until_it_holds(holder);
     std::fs::write(&go, "go\n").expect("it reads");
     assert_eq!(code(&mut life), Some(3));
-    drop(hold);
 }
 
 /// Waits until the pipe of a program that only writes is full.
@@ -102,7 +83,7 @@ fn until_full(pid: i32) {
     let syscall = format!("/proc/{pid}/syscall");
     let mut times = 0;
     until("its pipe is full", || {
-        times = is_in(&syscall, libc::SYS_write).map_or(0, |()| times + 1);
+        times = is_in(Path::new(&syscall), libc::SYS_write).map_or(0, |()| times + 1);
         (times > 20).then_some(())
     });
 }

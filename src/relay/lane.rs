@@ -206,7 +206,11 @@ impl<'p> Lane<'p> {
             b""
         };
         let is_end = ended.is_some();
-        let (output, after) = format::fill(dress, stamp, input, place, is_end, self.buffers.output);
+        // The beginning of a line that is out and whose rest was given up is ended first.
+        let torn = get(&self.words.torn) & 1;
+        self.buffers.output[0] = b'\n';
+        let room = &mut self.buffers.output[torn..];
+        let (output, after) = format::fill(dress, stamp, input, place, is_end, room);
         if output == 0 && is_end {
             return source.marks.pass();
         }
@@ -215,7 +219,7 @@ impl<'p> Lane<'p> {
         }
         set(&self.words.cursor_after, after.cursor);
         set(&self.words.split_after, usize::from(after.split));
-        set(&self.words.output, output);
+        set(&self.words.output, torn + output);
         set(&self.words.base, 0);
         if self.is_straight {
             self.begin_straight();

@@ -265,7 +265,9 @@ impl<'a> Relay<'a> {
         };
         let words = self.pages.source(number);
         if let Some((file, offset)) = followed.next(words, following) {
-            self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
+            // A size that is a lie (sysfs has such), or a disk that fails: the next event is a reason to try again.
+            following.is_behind =
+                self.lanes[source.lane].begin_with_file(number, Some((file, offset))) > 0;
             self.finish(source.lane);
         }
     }
@@ -280,7 +282,7 @@ impl<'a> Relay<'a> {
             match &self.followed[number] {
                 // First it is read to its end.
                 Some(following) if following.is_behind => continue,
-                Some(_) => self.lanes[lane].begin_with_file(number, None),
+                Some(_) => drop(self.lanes[lane].begin_with_file(number, None)),
                 None => self.lanes[lane].begin(number),
             }
             self.finish(lane);

@@ -26,7 +26,16 @@ pub fn begin(words: &[&str]) -> Life {
 
 /// The same with another standard output.
 pub fn begin_with(words: &[&str], out: Stdio) -> Life {
-    let mut child = Command::new(MONOPOD)
+    spawn(MONOPOD, words, out)
+}
+
+/// The same by a program that becomes it, with both in its words.
+pub fn begin_by(program: &str, words: &[&str]) -> Life {
+    spawn(program, words, Stdio::piped())
+}
+
+fn spawn(program: &str, words: &[&str], out: Stdio) -> Life {
+    let mut child = Command::new(program)
         .args(words)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())

@@ -35,7 +35,7 @@ use super::format::{self, Dress, Place};
 use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
 use super::pipe::Pipe;
 use super::stamp::Stamp;
-use super::target::is_file;
+use super::target::{file_limit, is_file};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +68,8 @@ pub enum Rest {
     Done,
     /// Whoever reads behind 1 or 2 must read first.
     Stuck,
+    /// Somebody has taken from this process what it needs (prlimit(2)): only another can go on.
+    Lamed,
 }
 
 /// The lane of one stream.
@@ -85,6 +87,8 @@ pub struct Lane<'p> {
     is_straight: bool,
     /// The phase STRAIGHT was entered by this relay.
     began_straight: bool,
+    /// How large a file might become when this relay was born.
+    birth_limit: Option<u64>,
     stamp: Stamp,
 }
 
@@ -116,6 +120,7 @@ impl<'p> Lane<'p> {
             target,
             is_straight: is_file(target),
             began_straight: false,
+            birth_limit: file_limit(),
             stamp: Stamp::default(),
         }
     }
@@ -163,8 +168,8 @@ impl<'p> Lane<'p> {
                         phase::FLUSHING => self.flush(),
                         _ => self.write_straight(),
                     };
-                    if moved == Rest::Stuck {
-                        return Rest::Stuck;
+                    if moved != Rest::Done {
+                        return moved;
                     }
                 }
                 _ => self.stow(),

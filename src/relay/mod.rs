@@ -235,8 +235,15 @@ impl Relay {
             return Heard::Nothing;
         }
         let pid = process.pid;
-        if !self.has_drained && !std::mem::take(&mut self.is_death_expected) {
-            log::warn!("the output relay ended and is started again; nothing is lost");
+        if !self.has_drained
+            && !std::mem::take(&mut self.is_death_expected)
+            && let Some(deaths) = self.keeper.tell(now)
+        {
+            let times = match deaths {
+                1 => String::new(),
+                _ => format!(" {deaths} times"),
+            };
+            log::warn!("the output relay ended{times} and is started again; nothing is lost");
         }
         self.process = None;
         let taken = self.taken();

@@ -24,6 +24,8 @@ pub struct Relay<'a> {
     targets: Option<Vec<u64>>,
     has_told: bool,
     is_orphan: bool,
+    /// It must leave the rest to the next relay.
+    is_lamed: bool,
     /// Sources whose last writer is gone.
     closed: Vec<bool>,
     polled: Vec<libc::pollfd>,
@@ -60,6 +62,7 @@ impl<'a> Relay<'a> {
             targets: None,
             has_told: false,
             is_orphan: false,
+            is_lamed: false,
             closed: vec![false; sources.len()],
             polled: Vec::new(),
             followed: sources
@@ -80,6 +83,9 @@ impl<'a> Relay<'a> {
             self.finish(lane);
         }
         loop {
+            if self.is_lamed {
+                return;
+            }
             self.place_ends();
             self.look_for_drain();
             for lane in 0..2 {
@@ -224,7 +230,7 @@ impl<'a> Relay<'a> {
 
     /// Turns for the sources that have something, one each, until the lane is stuck.
     fn work(&mut self, lane: usize) {
-        if self.finish(lane) == Rest::Stuck {
+        if self.finish(lane) != Rest::Done {
             return;
         }
         for place in 0..self.polled.len() {
@@ -244,7 +250,7 @@ impl<'a> Relay<'a> {
                 words.marks.write_own(words.taken.load(Ordering::Acquire));
             }
             self.lanes[lane].begin(number);
-            if self.finish(lane) == Rest::Stuck {
+            if self.finish(lane) != Rest::Done {
                 return;
             }
         }
@@ -294,6 +300,7 @@ impl<'a> Relay<'a> {
         let (source, words) = (&self.sources[number], self.pages.source(number));
         let passed = words.marks.passed();
         let rest = self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress);
+        self.is_lamed |= rest == Rest::Lamed;
         if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.passed() != passed {
             // The core waits for what the program said in the end.
             self.line.say();

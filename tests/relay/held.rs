@@ -1,7 +1,7 @@
 //! Whoever has a pipe can hold its mutex for ever, and a reader that has stopped makes the relay do so: the core must go on.
 
-use crate::life::{Folder, Life, begin, begin_with, child_of, relay_of, terminal, until};
-use std::io::Read;
+use crate::life::{Folder, Life, PATIENCE, begin, begin_with, child_of, relay_of, terminal, until};
+use std::io::{BufRead, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -78,6 +78,24 @@ fn who_holds_the_pipe_of_a_program_holds_up_neither_the_core_nor_its_end() {
     assert_eq!(code(&mut life), Some(3));
 }
 
+#[test]
+fn what_an_instance_did_to_the_flags_of_its_output_is_not_the_next_ones() {
+    let step = "sh -c \"grep flags /proc/self/fdinfo/1; dd oflag=nonblock if=/dev/null 2>/dev/null; exit 1\"";
+    let words = [
+        "--output=prefix",
+        "--init-retries=1",
+        "--init",
+        step,
+        "--",
+        "true",
+    ];
+    let (status, out, _) = begin(&words).finish();
+    assert_eq!(status.code(), Some(1));
+    let flags: Vec<&str> = out.lines().collect();
+    assert_eq!(flags.len(), 2, "{out}");
+    assert_eq!(flags[0], flags[1]);
+}
+
 /// Waits until the pipe of a program that only writes is full.
 fn until_full(pid: i32) {
     let syscall = format!("/proc/{pid}/syscall");
@@ -150,16 +168,23 @@ fn a_relay_that_cannot_look_is_told_by_the_next_instance_where_the_last_one_ende
 
 #[test]
 fn a_relay_that_somebody_stops_goes_on() {
-    let life = begin(&["--output=prefix", "--", "sleep", "100"]);
+    let folder = Folder::new();
+    let go = fifo(&folder, "go");
+    let script = "for n in 1 2 3; do read go < $0; echo $n; done";
+    let mut life = begin(&["--output=prefix", "--", "sh", "-c", script, &go]);
     let relay = until("there is a relay", || relay_of(life.pid()));
-    for _ in 0..3 {
+    let (tell, told) = std::sync::mpsc::channel();
+    let out = life.out.take().expect("a pipe");
+    std::thread::spawn(move || {
+        out.lines()
+            .try_for_each(|line| tell.send(line.expect("text")))
+    });
+    for n in 1..=3 {
         // SAFETY: plain numbers.
         unsafe { libc::kill(relay, libc::SIGSTOP) };
-        until("it was let go on", || {
-            let stat = std::fs::read_to_string(format!("/proc/{relay}/stat")).ok()?;
-            (!stat.contains(") T ")).then_some(())
-        });
+        std::fs::write(&go, "go\n").expect("it reads");
+        let line = told.recv_timeout(PATIENCE);
+        assert_eq!(line.as_deref(), Ok(&*format!("sh | {n}")));
     }
-    life.signal(libc::SIGTERM);
-    assert_eq!(life.finish().0.code(), Some(143));
+    assert!(life.end().success());
 }

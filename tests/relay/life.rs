@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub const MONOPOD: &str = env!("CARGO_BIN_EXE_monopod");
 
 /// After this long a condition will not come true any more.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Life {
     pub child: Child,

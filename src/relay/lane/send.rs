@@ -1,7 +1,7 @@
 //! The second half of a lane: from the output to descriptor 1 or 2.
 
 use super::super::pipe;
-use super::super::target::{is_file, next_place, whole_lines};
+use super::super::target::{file_limit, is_file, next_place, whole_lines};
 use super::{Lane, Rest, get, phase, set};
 use nix::errno::Errno;
 use std::sync::atomic::Ordering;
@@ -92,6 +92,7 @@ impl Lane<'_> {
             }
             Err(Errno::EINTR) => 0,
             Err(Errno::EAGAIN) => return Rest::Stuck,
+            Err(Errno::EFBIG) if self.birth_limit != file_limit() => return Rest::Lamed,
             Err(_) => {
                 self.note_torn(place);
                 self.words

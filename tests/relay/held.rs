@@ -1,7 +1,7 @@
 //! Whoever has a pipe can hold its mutex for ever, and a reader that has stopped makes the relay do so: the core must go on.
 
 use crate::life::{Folder, Life, PATIENCE, begin, begin_with, child_of, relay_of, terminal, until};
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -171,6 +171,13 @@ fn a_relay_that_somebody_stops_goes_on() {
     let folder = Folder::new();
     let go = fifo(&folder, "go");
     let script = "for n in 1 2 3; do read go < $0; echo $n; done";
+    // Open for both, so that nobody waits for the other in his open.
+    let mut options = std::fs::File::options();
+    let mut says = options
+        .read(true)
+        .write(true)
+        .open(&go)
+        .expect("it is ours");
     let mut life = begin(&["--output=prefix", "--", "sh", "-c", script, &go]);
     let relay = until("there is a relay", || relay_of(life.pid()));
     let (tell, told) = std::sync::mpsc::channel();
@@ -182,7 +189,7 @@ fn a_relay_that_somebody_stops_goes_on() {
     for n in 1..=3 {
         // SAFETY: plain numbers.
         unsafe { libc::kill(relay, libc::SIGSTOP) };
-        std::fs::write(&go, "go\n").expect("it reads");
+        says.write_all(b"go\n").expect("there is room");
         let line = told.recv_timeout(PATIENCE);
         assert_eq!(line.as_deref(), Ok(&*format!("sh | {n}")));
     }

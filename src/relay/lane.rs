@@ -282,6 +282,9 @@ mod tests {
             assert_eq!(lane.phase(), phase::DRESSING);
             assert_eq!(get(&lane.words.input), FRESH_AT + left, "{stolen} stolen");
             assert_eq!(get(&pages.source(0).taken), before + left);
+            // From then on no more is promised; here, for the next round, it is.
+            let in_pieces = pages.source(0).in_pieces.swap(0, Ordering::AcqRel);
+            assert_eq!(in_pieces == 1, stolen > 0);
             lane.enter(phase::IDLE);
         }
     }

@@ -12,7 +12,7 @@ use super::runs::Exec;
 use super::{last_words, reap, signals, spawn};
 use crate::machine::{Ending, Fact, RunId};
 use crate::net;
-use crate::relay::Heard;
+use crate::relay::{Heard, Relay};
 use std::os::fd::{AsFd, AsRawFd};
 
 impl Core<'_> {
@@ -28,8 +28,8 @@ impl Core<'_> {
         }
         // After the ends: those whose exec was never heard of hold no pipe any more.
         self.start_postponed(facts);
-        if child_has_ended && let Some(helper) = &self.helper {
-            net::keep_going(helper.pid);
+        if child_has_ended {
+            self.keep_going();
         }
         for (_, ended) in self.runs.ended() {
             self.terminal.take_back(ended.pid);
@@ -37,6 +37,16 @@ impl Core<'_> {
         self.hear_relay();
         self.hear_helper(facts);
         self.inbox.tell(&mut self.records, facts);
+    }
+
+    /// Neither the helper nor the relay stays stopped.
+    pub(super) fn keep_going(&self) {
+        if let Some(helper) = &self.helper {
+            net::keep_going(helper.pid, "the network helper");
+        }
+        if let Some(pid) = self.relay.as_ref().and_then(Relay::pid) {
+            net::keep_going(pid, "the output relay");
+        }
     }
 
     /// Collects whoever has ended, and what those have left to be read. True if there may be more.

@@ -57,6 +57,7 @@ impl Core<'_> {
     /// The machine has left. `Some` if that is the end.
     pub(super) fn leave(&mut self, now: Time, code: ExitCode) -> Option<ExitCode> {
         self.leaving.left = Some((now, code));
+        self.keep_going();
         if let Some(relay) = &mut self.relay {
             relay.begin_drain();
             relay.keep(now);
@@ -75,7 +76,7 @@ impl Core<'_> {
             let (waiting, lost) = relay.undelivered();
             if !relay.has_drained() && waiting > 0 {
                 log::warn!(
-                    "{waiting} bytes of output were not delivered: nobody read them in time"
+                    "at least {waiting} bytes of output were not delivered: nobody read them in time"
                 );
             }
             if lost > 0 {
@@ -84,6 +85,8 @@ impl Core<'_> {
                 );
             }
             relay.remove_fifos();
+            // Once more: what a relayed program said last may have been heard of only now.
+            self.leave_last_words(code);
         }
         self.end_helper();
         Some(code)

@@ -184,7 +184,7 @@ impl Core<'_> {
     }
 
     /// The drop-in forms have no words of their own, as those that they stand in for.
-    fn leave_last_words(&self, code: ExitCode) {
+    pub(super) fn leave_last_words(&self, code: ExitCode) {
         let is_drop_in = matches!(self.plan.conduct, Conduct::Passthrough(_));
         if code == ExitCode::SUCCESS || is_drop_in {
             return;

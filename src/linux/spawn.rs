@@ -23,6 +23,7 @@ use super::tty::Terminal;
 use super::variables::Variables;
 use crate::machine::{Stage, Unstartable};
 use crate::plan::{Environment, Placement, Program, Stdin};
+use crate::relay::Relayed;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{ForkResult, Pid, chdir, fork, pipe2, setpgid, setsid};
@@ -61,6 +62,7 @@ struct Ready<'p> {
     variables: Variables,
     stdin: Option<OwnedFd>,
     outputs: Option<[RawFd; 2]>,
+    relayed: Option<Relayed<'p>>,
 }
 
 /// stage, three spare bytes, errno.
@@ -73,7 +75,7 @@ impl Spawner<'_> {
         &self,
         program: &Program,
         mark: Option<CString>,
-        relayed: Option<[RawFd; 2]>,
+        relayed: Option<Relayed<'_>>,
     ) -> Result<Forked, Unstartable> {
         let refused = failed(Stage::Fork);
         let words = program.argv.iter().map(|word| word.as_ptr());
@@ -88,7 +90,11 @@ impl Spawner<'_> {
                 Stdin::Inherited => None,
                 Stdin::Empty => Some(pipe2(OFlag::O_CLOEXEC).map_err(refused)?.0),
             },
-            outputs: kept.as_ref().map(|kept| kept.raw()).or(relayed),
+            outputs: kept
+                .as_ref()
+                .map(|kept| kept.raw())
+                .or(relayed.as_ref().map(|relayed| relayed.into)),
+            relayed,
         };
         if program.placement == Placement::Session {
             self.terminal.let_go();
@@ -149,6 +155,9 @@ impl Spawner<'_> {
             // SAFETY: both are open descriptors, and 0 of this process is the program's to be.
             let placed = Errno::result(unsafe { libc::dup2(empty.as_raw_fd(), 0) });
             placed.map_err(failed(Stage::Stdin))?;
+        }
+        if let Some(relayed) = &ready.relayed {
+            relayed.make_ready();
         }
         for (end, number) in ready.outputs.iter().flatten().zip(1..) {
             // SAFETY: both are descriptors of this process, and 1 and 2 are the program's to be.

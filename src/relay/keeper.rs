@@ -15,11 +15,17 @@ const FIRST_REST: Duration = Duration::from_millis(5);
 /// The longest.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
+/// Somebody may kill one after the other: so often it is told of.
+const LEAST_BETWEEN_WORDS: Duration = Duration::from_secs(10);
+
 /// The state.
 #[derive(Clone, Debug)]
 pub struct Keeper {
     state: State,
     young: u32,
+    /// Deaths that were not told of, and when to tell of the next.
+    untold: u32,
+    quiet_until: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ impl Default for Keeper {
         Keeper {
             state: State::Due(Time::START),
             young: 0,
+            untold: 0,
+            quiet_until: Time::START,
         }
     }
 }
@@ -54,6 +62,15 @@ impl Keeper {
     /// It was forked.
     pub fn forked(&mut self, now: Time) {
         self.state = State::Up(now);
+    }
+
+    /// One died whose death nobody expected. How many such there were, if it is time to tell of them.
+    pub fn tell(&mut self, now: Time) -> Option<u32> {
+        self.untold = self.untold.saturating_add(1);
+        (now >= self.quiet_until).then(|| {
+            self.quiet_until = now.after(LEAST_BETWEEN_WORDS);
+            std::mem::take(&mut self.untold)
+        })
     }
 
     /// It is gone, or could not be forked. `did_work` tells whether it had taken anything.
@@ -96,6 +113,15 @@ mod tests {
         }
         assert_eq!(rests[..4], [5, 10, 20, 40]);
         assert_eq!(rests[11], 1000);
+    }
+
+    #[test]
+    fn of_many_deaths_one_line_tells_and_none_is_left_out() {
+        let mut keeper = Keeper::default();
+        let told: Vec<u32> = (0..40)
+            .filter_map(|second| keeper.tell(Time::from_nanos(second * 1000 * MS)))
+            .collect();
+        assert_eq!(told, [1, 10, 10, 10]);
     }
 
     #[test]

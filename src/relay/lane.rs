@@ -35,7 +35,7 @@ use super::format::{self, Dress, Place};
 use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
 use super::pipe::Pipe;
 use super::stamp::Stamp;
-use super::target::is_file;
+use super::target::{file_limit, is_file};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +68,8 @@ pub enum Rest {
     Done,
     /// Whoever reads behind 1 or 2 must read first.
     Stuck,
+    /// Somebody has taken from this process what it needs (prlimit(2)): only another can go on.
+    Lamed,
 }
 
 /// The lane of one stream.
@@ -85,6 +87,8 @@ pub struct Lane<'p> {
     is_straight: bool,
     /// The phase STRAIGHT was entered by this relay.
     began_straight: bool,
+    /// How large a file might become when this relay was born.
+    birth_limit: Option<u64>,
     stamp: Stamp,
 }
 
@@ -116,6 +120,7 @@ impl<'p> Lane<'p> {
             target,
             is_straight: is_file(target),
             began_straight: false,
+            birth_limit: file_limit(),
             stamp: Stamp::default(),
         }
     }
@@ -163,8 +168,8 @@ impl<'p> Lane<'p> {
                         phase::FLUSHING => self.flush(),
                         _ => self.write_straight(),
                     };
-                    if moved == Rest::Stuck {
-                        return Rest::Stuck;
+                    if moved != Rest::Done {
+                        return moved;
                     }
                 }
                 _ => self.stow(),
@@ -206,7 +211,11 @@ impl<'p> Lane<'p> {
             b""
         };
         let is_end = ended.is_some();
-        let (output, after) = format::fill(dress, stamp, input, place, is_end, self.buffers.output);
+        // The beginning of a line that is out and whose rest was given up is ended first.
+        let torn = get(&self.words.torn) & 1;
+        self.buffers.output[0] = b'\n';
+        let room = &mut self.buffers.output[torn..];
+        let (output, after) = format::fill(dress, stamp, input, place, is_end, room);
         if output == 0 && is_end {
             return source.marks.pass();
         }
@@ -215,7 +224,7 @@ impl<'p> Lane<'p> {
         }
         set(&self.words.cursor_after, after.cursor);
         set(&self.words.split_after, usize::from(after.split));
-        set(&self.words.output, output);
+        set(&self.words.output, torn + output);
         set(&self.words.base, 0);
         if self.is_straight {
             self.begin_straight();
@@ -273,6 +282,9 @@ mod tests {
             assert_eq!(lane.phase(), phase::DRESSING);
             assert_eq!(get(&lane.words.input), FRESH_AT + left, "{stolen} stolen");
             assert_eq!(get(&pages.source(0).taken), before + left);
+            // From then on no more is promised; here, for the next round, it is.
+            let in_pieces = pages.source(0).in_pieces.swap(0, Ordering::AcqRel);
+            assert_eq!(in_pieces == 1, stolen > 0);
             lane.enter(phase::IDLE);
         }
     }

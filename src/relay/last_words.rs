@@ -4,7 +4,7 @@
 //! A relay may be a moment behind the program, or as far behind as its reader lets it be. So they are asked for at the end
 //! of the program, and again whenever there was something to hear.
 
-use super::{Origin, Relay};
+use super::{Origin, Pages, Relay};
 use crate::plan::{Conduct, Plan, ProgramId};
 use std::sync::atomic::Ordering;
 
@@ -20,8 +20,6 @@ pub struct Instance {
     source: usize,
     /// Bytes of both that were written when the instance before it ended.
     begun: u64,
-    /// What was written to each when it ended.
-    ended: [u64; 2],
 }
 
 impl Relay {
@@ -52,17 +50,17 @@ impl Relay {
                 program,
                 source,
                 begun: 0,
-                ended: [0; 2],
             });
         }
     }
 
-    /// An instance of a program ended, and so much was written to each stream by then.
-    pub(super) fn instance_ended(&mut self, program: ProgramId, written: [u64; 2]) {
+    /// An instance of a program ended, of which no mark tells yet.
+    pub(super) fn instance_ended(&mut self, program: ProgramId) {
         let mut instances = self.instances.iter_mut();
-        if let Some(instance) = instances.find(|it| it.program == program) {
-            instance.begun = instance.ended.iter().sum();
-            instance.ended = written;
+        if let Some(instance) = instances.find(|it| it.program == program)
+            && let Some(ended) = ends(&self.pages, instance.source)
+        {
+            instance.begun = ended.iter().sum();
         }
     }
 
@@ -71,8 +69,9 @@ impl Relay {
     pub fn last_words(&self, program: ProgramId) -> Option<String> {
         let mut instances = self.instances.iter();
         let instance = instances.find(|it| it.program == program)?;
+        let both = ends(&self.pages, instance.source)?;
         let mut newer = 0;
-        for (stream, ended) in instance.ended.into_iter().enumerate() {
+        for (stream, ended) in both.into_iter().enumerate() {
             let words = self.pages.source(instance.source + stream);
             let seen = words.tail.seen.load(Ordering::Acquire);
             // Where the end lies may have been a guess; the relay knows when it is behind it.
@@ -81,11 +80,17 @@ impl Relay {
             }
             newer += seen.saturating_sub(ended);
         }
-        let written = instance.ended.iter().sum::<u64>();
+        let written = both.iter().sum::<u64>();
         let own = written.saturating_sub(instance.begun).min(BYTES);
         let bytes = self.pages.remembered(instance.source, newer, own);
         Some(last_lines(&String::from_utf8_lossy(&bytes)).to_owned())
     }
+}
+
+/// What was written to each of two sources when their program last ended; `None` if nobody has counted it yet.
+fn ends(pages: &Pages, source: usize) -> Option<[u64; 2]> {
+    let last = |number| pages.source(number).marks.last();
+    Some([last(source)?, last(source + 1)?])
 }
 
 fn last_lines(text: &str) -> &str {

@@ -2,7 +2,7 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `last_words` | make pipes, fork relays, count; never read or write output, never block |
+//! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `last_words` | make pipes, fork relays; never read or write output, never make a call on a pipe, which could block |
 //! | a relay | `serve`, `lane`, `format`, `json`, `stamp` | block in a write where the target is no pipe; die at any moment |
 //! | both | `pages`, `pipe`, `line` | |
 //!
@@ -81,6 +81,30 @@ struct Process {
     line: Line,
 }
 
+/// A program's way to the relay.
+#[derive(Debug)]
+pub struct Relayed<'r> {
+    /// What the program is to have as 1 and 2.
+    pub into: [RawFd; 2],
+    relay: &'r Relay,
+    program: ProgramId,
+}
+
+impl Relayed<'_> {
+    /// In the child that is about to become the program: before it writes anything, the end of the instance before is
+    /// placed, and its pipes are made what they were at first. Both may block for as long as somebody holds a pipe's
+    /// mutex (F_SETFL does if it clears O_ASYNC), so it is no work for the core.
+    pub fn make_ready(&self) {
+        for (number, source) in self.relay.sources_of(self.program) {
+            let marks = &self.relay.pages.source(number).marks;
+            if marks.are_unplaced() {
+                marks.place(self.relay.all_written_to(number));
+            }
+            source.forget_flags();
+        }
+    }
+}
+
 /// What was to be heard of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -132,12 +156,16 @@ impl Relay {
         Ok(Some(relay))
     }
 
-    /// The descriptors that a program is to have as 1 and 2, if it is relayed.
-    pub fn outputs_of(&self, program: ProgramId) -> Option<[RawFd; 2]> {
+    /// What a program is to have as 1 and 2, if it is relayed.
+    pub fn outputs_of(&self, program: ProgramId) -> Option<Relayed<'_>> {
         let mut own = self
             .sources_of(program)
             .filter_map(|(_, source)| source.into());
-        Some([own.next()?, own.next()?])
+        Some(Relayed {
+            into: [own.next()?, own.next()?],
+            relay: self,
+            program,
+        })
     }
 
     fn sources_of(&self, program: ProgramId) -> impl Iterator<Item = (usize, &Source)> {
@@ -207,8 +235,15 @@ impl Relay {
             return Heard::Nothing;
         }
         let pid = process.pid;
-        if !self.has_drained && !std::mem::take(&mut self.is_death_expected) {
-            log::warn!("the output relay ended and is started again; nothing is lost");
+        if !self.has_drained
+            && !std::mem::take(&mut self.is_death_expected)
+            && let Some(deaths) = self.keeper.tell(now)
+        {
+            let times = match deaths {
+                1 => String::new(),
+                _ => format!(" {deaths} times"),
+            };
+            log::warn!("the output relay ended{times} and is started again; nothing is lost");
         }
         self.process = None;
         let taken = self.taken();
@@ -219,26 +254,28 @@ impl Relay {
         Heard::Lost(pid)
     }
 
-    /// A program has ended: its last line is complete, whatever comes after it in its pipes.
+    /// A program has ended: its last line is complete, whatever comes after it in its pipes. Where that is, others find out.
     pub fn program_ended(&mut self, program: ProgramId) {
-        let mut ends = [0; 2];
-        for (number, source) in self.sources_of(program) {
-            let words = self.pages.source(number);
-            let mut written = self.written_to(number);
-            for _ in 0..MOST_LOOKS {
-                let before = std::mem::replace(&mut written, self.written_to(number));
-                if before == written {
-                    break;
-                }
-            }
-            words.marks.write(written);
-            ends[source.lane] = written;
+        self.instance_ended(program);
+        for (number, _) in self.sources_of(program) {
+            self.pages.source(number).marks.tell();
         }
-        self.instance_ended(program, ends);
         self.wake();
     }
 
-    /// Bytes that were ever written to a source, if the relay is not just moving some of them.
+    /// In a child: bytes that were ever written to a source.
+    fn all_written_to(&self, number: usize) -> u64 {
+        let mut written = self.written_to(number);
+        for _ in 0..MOST_LOOKS {
+            let before = std::mem::replace(&mut written, self.written_to(number));
+            if before == written {
+                break;
+            }
+        }
+        written
+    }
+
+    /// The same, if the relay is not just moving some of them.
     fn written_to(&self, number: usize) -> u64 {
         let source = &self.sources[number];
         let moving = lane::being_taken(&self.pages, source.lane, number, &self.pipes);
@@ -274,22 +311,24 @@ impl Relay {
         self.has_drained
     }
 
-    /// Bytes that were written by programs and did not get out: still under way, and given up because nobody read.
+    /// Bytes that were written by programs and did not get out: still under way, and given up because nobody read. As far
+    /// as a relay has seen: the pipes themselves are not asked.
     pub fn undelivered(&self) -> (u64, u64) {
-        let held = |pipe: &Pipe| pipe::held(pipe.out.as_raw_fd()) as u64;
-        // Not of followed files: looking at one could block, and what is in it is not lost.
-        let is_pipe = |source: &&Source| !matches!(source.origin, Origin::Followed(_));
-        let pipes = self.sources.iter().filter(is_pipe);
+        // Not of followed files: what is in one is not lost.
+        let is_pipe =
+            |(_, source): &(usize, &Source)| !matches!(source.origin, Origin::Followed(_));
+        let pipes = self.sources.iter().enumerate().filter(is_pipe);
         let waiting: u64 = pipes
-            .map(|source| pipe::held(source.out.as_raw_fd()) as u64)
+            .map(|(number, _)| {
+                let words = self.pages.source(number);
+                let taken = words.taken.load(Ordering::Acquire);
+                words.written.load(Ordering::Acquire).saturating_sub(taken)
+            })
             .sum();
-        let staged = held(&self.pipes[0]) + held(&self.pipes[2]);
         let lanes = &self.pages.board().lanes;
-        let in_hand = |lane: usize| {
-            lane::in_hand(&lanes[lane], held(&self.pipes[2 * lane + 1]) as usize) as u64
-        };
+        let in_hand: usize = lanes.iter().map(lane::in_hand).sum();
         let lost = lanes.iter().map(|lane| lane.lost.load(Ordering::Acquire));
-        (waiting + staged + in_hand(0) + in_hand(1), lost.sum())
+        (waiting + in_hand as u64, lost.sum())
     }
 
     /// Takes away the FIFOs that were made.

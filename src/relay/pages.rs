@@ -4,10 +4,15 @@
 //! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). The buffers
 //! are filled before the word that says so is stored.
 //!
-//! Only a relay writes here, but for what the core writes: where programs ended, and that it is time to come to an end. The core believes nothing that it reads here; it shows numbers to people.
+//! Only a relay writes here, but for what the core writes: that programs ended, and that it is time to come to an end; and
+//! what a child of the core writes before it becomes a program again: where it ended. The core believes nothing that it
+//! reads here; it shows numbers to people. But it asks nobody else: see [`pipe`](super::pipe) for why it must not ask the
+//! pipes.
 
+mod marks;
 mod tail;
 
+pub use marks::Marks;
 pub use tail::{TAIL_BYTES, TailWords};
 
 use nix::errno::Errno;
@@ -45,6 +50,10 @@ pub struct LaneWords {
     pub base: AtomicU64,
     pub base_after: AtomicU64,
     pub place_before: AtomicU64,
+    /// Bytes in the way out, as far as was seen: for the core, which must not ask the pipe.
+    pub in_way_out: AtomicU64,
+    /// 1 if what came out last was the beginning of a line that was then given up.
+    pub torn: AtomicU64,
     /// Bytes that nobody wanted: the reader is gone, or the disk is full.
     pub lost: AtomicU64,
 }
@@ -55,6 +64,10 @@ pub struct LaneWords {
 pub struct SourceWords {
     /// Bytes taken out of it since the start.
     pub taken: AtomicU64,
+    /// Bytes that had been written to it when it was last looked at: for the core, which must not ask the pipe.
+    pub written: AtomicU64,
+    /// 1 once a read gave less than there was: packets (O_DIRECT), or somebody else reads.
+    pub in_pieces: AtomicU64,
     /// Where lines end without a line break, see [`Marks`].
     pub marks: Marks,
     /// Bytes in its carry.
@@ -66,62 +79,6 @@ pub struct SourceWords {
     pub files: [FileWords; 2],
     /// Of what passes, and how far it is remembered, see `tail`.
     pub tail: TailWords,
-}
-
-/// Places at which a line ends whether or not there is a line break: so many bytes had been taken from the source when
-/// its program ended. The core writes them down, for it alone knows when that was; the relay passes them in their order.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Marks {
-    /// Written by the core, in a ring.
-    places: [AtomicU64; MARKS],
-    /// How many were ever written down, and passed.
-    written: AtomicU64,
-    passed: AtomicU64,
-    /// One of the relay's own, plus 1; 0 is none.
-    own: AtomicU64,
-}
-
-/// So many ends of a program may wait for a relay; of more, those between are forgotten, and last lines that had no line
-/// break run into the next.
-const MARKS: usize = 8;
-
-impl Marks {
-    /// In the core: a program ended here.
-    pub fn write(&self, place: u64) {
-        let written = self.written.load(Ordering::Acquire);
-        let waiting = written.wrapping_sub(self.passed.load(Ordering::Acquire));
-        let next = match waiting < MARKS as u64 {
-            true => written,
-            false => written.wrapping_sub(1),
-        };
-        self.places[next as usize % MARKS].store(place, Ordering::Release);
-        self.written.store(next.wrapping_add(1), Ordering::Release);
-    }
-
-    /// In a relay: here is an end, too. A later one replaces it.
-    pub fn write_own(&self, place: u64) {
-        self.own.store(place + 1, Ordering::Release);
-    }
-
-    /// The next place, if there is one.
-    pub fn next(&self) -> Option<u64> {
-        let passed = self.passed.load(Ordering::Acquire);
-        let written = (passed != self.written.load(Ordering::Acquire))
-            .then(|| self.places[passed as usize % MARKS].load(Ordering::Acquire));
-        let own = self.own.load(Ordering::Acquire).checked_sub(1);
-        written.into_iter().chain(own).min()
-    }
-
-    /// In a relay: the next place is behind us.
-    pub fn pass(&self) {
-        let own = self.own.load(Ordering::Acquire).checked_sub(1);
-        if own.is_some() && self.next() == own {
-            self.own.store(0, Ordering::Release);
-        } else {
-            self.passed.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }
 
 /// A file that is followed.

@@ -3,6 +3,11 @@
 //! What surprised us: how many bytes a pipe holds (FIONREAD) is the one piece of progress that the kernel keeps for us
 //! whatever happens to the process. In a pipe that only we fill and empty, it says after a SIGKILL how far a read or a
 //! write had come.
+//!
+//! And that this question may never be answered. Whoever has a pipe can hold its mutex for as long as he likes, with a
+//! splice(2) into it from a socket that says nothing. FIONREAD, read, write, splice and F_SETPIPE_SZ then wait, O_NONBLOCK
+//! or not, and no signal wakes them up; `poll` alone takes no mutex. So the core makes none of these calls on a pipe that
+//! anybody else has, nor on one that a relay may be using.
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -29,7 +34,7 @@ impl Pipe {
     }
 }
 
-/// How many bytes wait in the pipe.
+/// How many bytes wait in the pipe. Never in the core.
 pub fn held(out: RawFd) -> usize {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the kernel writes one int.

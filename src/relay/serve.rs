@@ -24,6 +24,8 @@ pub struct Relay<'a> {
     targets: Option<Vec<u64>>,
     has_told: bool,
     is_orphan: bool,
+    /// It must leave the rest to the next relay.
+    is_lamed: bool,
     /// Sources whose last writer is gone.
     closed: Vec<bool>,
     polled: Vec<libc::pollfd>,
@@ -60,6 +62,7 @@ impl<'a> Relay<'a> {
             targets: None,
             has_told: false,
             is_orphan: false,
+            is_lamed: false,
             closed: vec![false; sources.len()],
             polled: Vec::new(),
             followed: sources
@@ -80,6 +83,10 @@ impl<'a> Relay<'a> {
             self.finish(lane);
         }
         loop {
+            if self.is_lamed {
+                return;
+            }
+            self.place_ends();
             self.look_for_drain();
             for lane in 0..2 {
                 self.complete_ended(lane);
@@ -179,6 +186,7 @@ impl<'a> Relay<'a> {
                 let words = self.pages.source(number);
                 let waiting = self.sources[number].waiting(words);
                 let target = words.taken.load(Ordering::Acquire) + waiting;
+                words.written.store(target, Ordering::Release);
                 // What has no end by then, ends there; but not before writers that nobody has stopped.
                 if !self.is_orphan {
                     words.marks.write_own(target);
@@ -189,6 +197,18 @@ impl<'a> Relay<'a> {
         self.targets = Some(targets);
         for following in self.followed.iter_mut().flatten() {
             following.is_behind = true;
+        }
+    }
+
+    /// Where programs ended of which the core has told. No turn is under way that has not counted what it took.
+    fn place_ends(&self) {
+        for (number, source) in self.sources.iter().enumerate() {
+            let words = self.pages.source(number);
+            if words.marks.are_unplaced() {
+                let written = words.taken.load(Ordering::Acquire) + source.waiting(words);
+                words.written.store(written, Ordering::Release);
+                words.marks.place(written);
+            }
         }
     }
 
@@ -204,13 +224,13 @@ impl<'a> Relay<'a> {
                     Some(following) => !following.is_behind,
                     None => words.taken.load(Ordering::Acquire) >= *target,
                 };
-                is_read && words.marks.next().is_none()
+                is_read && !words.marks.are_left()
             })
     }
 
     /// Turns for the sources that have something, one each, until the lane is stuck.
     fn work(&mut self, lane: usize) {
-        if self.finish(lane) == Rest::Stuck {
+        if self.finish(lane) != Rest::Done {
             return;
         }
         for place in 0..self.polled.len() {
@@ -230,7 +250,7 @@ impl<'a> Relay<'a> {
                 words.marks.write_own(words.taken.load(Ordering::Acquire));
             }
             self.lanes[lane].begin(number);
-            if self.finish(lane) == Rest::Stuck {
+            if self.finish(lane) != Rest::Done {
                 return;
             }
         }
@@ -251,7 +271,9 @@ impl<'a> Relay<'a> {
         };
         let words = self.pages.source(number);
         if let Some((file, offset)) = followed.next(words, following) {
-            self.lanes[source.lane].begin_with_file(number, Some((file, offset)));
+            // A size that is a lie (sysfs has such), or a disk that fails: the next event is a reason to try again.
+            following.is_behind =
+                self.lanes[source.lane].begin_with_file(number, Some((file, offset))) > 0;
             self.finish(source.lane);
         }
     }
@@ -266,7 +288,7 @@ impl<'a> Relay<'a> {
             match &self.followed[number] {
                 // First it is read to its end.
                 Some(following) if following.is_behind => continue,
-                Some(_) => self.lanes[lane].begin_with_file(number, None),
+                Some(_) => drop(self.lanes[lane].begin_with_file(number, None)),
                 None => self.lanes[lane].begin(number),
             }
             self.finish(lane);
@@ -276,9 +298,10 @@ impl<'a> Relay<'a> {
     fn finish(&mut self, lane: usize) -> Rest {
         let number = self.lanes[lane].turn_of();
         let (source, words) = (&self.sources[number], self.pages.source(number));
-        let mark = words.marks.next();
+        let passed = words.marks.passed();
         let rest = self.lanes[lane].advance(source.out.as_raw_fd(), &source.dress);
-        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.next() != mark {
+        self.is_lamed |= rest == Rest::Lamed;
+        if words.tail.wanted.load(Ordering::Acquire) == 1 && words.marks.passed() != passed {
             // The core waits for what the program said in the end.
             self.line.say();
         }

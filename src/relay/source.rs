@@ -198,6 +198,14 @@ impl Source {
         }
     }
 
+    /// In a child: O_NONBLOCK, O_DIRECT and others that the program's last instance set, and the next does not expect.
+    pub fn forget_flags(&self) {
+        if let Some(into) = self.into() {
+            // SAFETY: plain numbers.
+            unsafe { libc::fcntl(into, libc::F_SETFL, 0) };
+        }
+    }
+
     /// In a relay: bytes that were written and not yet taken.
     pub fn waiting(&self, words: &SourceWords) -> u64 {
         match &self.origin {

@@ -1,5 +1,6 @@
 //! What is behind descriptors 1 and 2, and how much may be written there at once.
 
+use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::RawFd;
 
 /// Writes up to this long are not torn apart by other writers of a pipe (PIPE_BUF, pipe(7)), and lie in one page.
@@ -55,6 +56,11 @@ pub fn next_place(fd: RawFd) -> usize {
         0 => place.max(0) as usize,
         _ => file.st_size as usize,
     }
+}
+
+/// How large a file this process may write (RLIMIT_FSIZE).
+pub fn file_limit() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_FSIZE).ok().map(|(soft, _)| soft)
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! The end: what was written before it is out, unless nobody reads; and nobody who does not read holds it up for ever.
 
-use crate::life::{begin, relay_of, until};
-use std::io::BufRead;
+use crate::life::{Folder, begin, begin_with, relay_of, until};
+use std::fs::File;
+use std::io::{BufRead, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -110,4 +114,50 @@ fn a_relay_that_is_stopped_does_not_stop_the_core() {
     unsafe { libc::kill(relay, libc::SIGSTOP) };
     life.signal(libc::SIGTERM);
     assert_eq!(life.end().code(), Some(143));
+}
+
+#[test]
+fn a_line_whose_reader_went_away_in_its_middle_does_not_swallow_the_next() {
+    let folder = Folder::new();
+    let fifo = |name| {
+        let path = folder.file(name);
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo runs").success());
+        path
+    };
+    let (pipe, go, done) = (fifo("pipe"), fifo("go"), folder.file("done"));
+    let read = || {
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_NONBLOCK);
+        options.open(&pipe).expect("it is there")
+    };
+    let mut first = read();
+    let to: OwnedFd = File::options()
+        .write(true)
+        .open(&pipe)
+        .expect("it has a reader")
+        .into();
+    // More than all pipes on the way hold, so it is over when lines are dropped.
+    let script = "seq -f %09000.0f 1 200; : > $1; read go < $0; echo AFTER one; echo AFTER two";
+    let words = ["--output=prefix", "--", "sh", "-c", script, &go, &done];
+    let life = begin_with(&words, Stdio::from(to));
+    let mut some = [0; 5000];
+    until("something came", || {
+        first.read(&mut some).ok().filter(|count| *count > 0)
+    });
+    drop(first);
+    until("all was written", || {
+        std::path::Path::new(&done).exists().then_some(())
+    });
+    let mut second = read();
+    std::fs::write(&go, "go\n").expect("it reads");
+    let mut out = Vec::new();
+    until("all was read", || match second.read_to_end(&mut out) {
+        Ok(_) => Some(()),
+        Err(_) => None,
+    });
+    let text = String::from_utf8_lossy(&out);
+    let after: Vec<&str> = text.lines().filter(|line| line.contains("AFTER")).collect();
+    assert_eq!(after, ["sh | AFTER one", "sh | AFTER two"]);
+    assert!(life.finish().0.success());
 }

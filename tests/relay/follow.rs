@@ -1,6 +1,8 @@
 //! Log files that others write, across their rotation.
 
-use crate::life::{Folder, Life, begin, expect_count_slowly, relay_of, until};
+use crate::life::{
+    Folder, Life, MONOPOD, begin, begin_by, expect_count_slowly, is_root, relay_of, until,
+};
 use std::io::{BufRead, Read, Write};
 use std::process::Command;
 
@@ -211,4 +213,34 @@ fn what_was_laid_in_the_way_before_the_start_is_a_fault() {
         assert_eq!((status.code(), out.as_str()), (Some(1), ""), "{err}");
         assert!(err.contains(fault), "{err}");
     }
+}
+
+#[test]
+fn a_file_whose_size_is_a_lie_is_read_once_and_then_slept_on() {
+    if !is_root() {
+        return eprintln!("PASSED OVER: only root can mount");
+    }
+    let folder = Folder::new();
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    // It says 4096 bytes and has a few.
+    let script =
+        "cd $0; : > log; mount --bind /sys/kernel/uevent_seqnum log; : > other; read x < go";
+    let (log, room) = (folder.file("log"), folder.file(""));
+    let words = ["--capture-follow", &log, "--", "sh", "-c", script, &room];
+    let mut life = begin_by("unshare", &[&["-m", MONOPOD], &words[..]].concat());
+    let mut line = String::new();
+    let out = life.out.as_mut().expect("a pipe");
+    out.read_line(&mut line).expect("text");
+    let seen = std::fs::read_to_string("/sys/kernel/uevent_seqnum").expect("it is there");
+    assert_eq!(line.len(), seen.len());
+    let relay = until("there is a relay", || relay_of(life.pid()));
+    let mut times = 0;
+    until("it sleeps", || {
+        let stat = std::fs::read_to_string(format!("/proc/{relay}/stat")).ok()?;
+        times = if stat.contains(") S ") { times + 1 } else { 0 };
+        (times > 50).then_some(())
+    });
+    std::fs::write(folder.path.join("go"), "go\n").expect("it reads");
+    assert!(life.finish().0.success());
 }

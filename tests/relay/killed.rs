@@ -2,14 +2,15 @@
 //! SIGPIPE.
 
 use crate::life::{
-    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, relay_of,
-    terminal, until,
+    Folder, begin, begin_with, expect_count, expect_count_slowly, expect_dressed, is_root,
+    relay_of, terminal, until,
 };
 use crate::volume::{self, count, scale};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -150,4 +151,32 @@ fn when_the_core_is_killed_the_relay_goes_on_until_the_last_writer_is_gone() {
     life.end();
     std::fs::write(&go, "go\n").expect("it reads");
     expect_count(out, "sh | ", 5000);
+}
+
+#[test]
+fn a_relay_whose_limits_somebody_has_lowered_leaves_the_rest_to_the_next() {
+    if !is_root() {
+        return eprintln!("PASSED OVER: only root can become another");
+    }
+    let folder = Folder::new();
+    let go = folder.file("go");
+    let made = std::process::Command::new("mkfifo").arg(&go).status();
+    assert!(made.expect("mkfifo runs").success());
+    let path = folder.file("log");
+    let file: OwnedFd = File::create(&path).expect("a file").into();
+    let script = "read go < $0; seq -f %099.0f 1 5000";
+    let mut life = begin_with(
+        &["--output", "prefix", "--", "sh", "-c", script, &go],
+        Stdio::from(file),
+    );
+    let relay = until("there is a relay", || relay_of(life.pid()));
+    // Whoever has the uid of the relay may.
+    let mut prlimit = std::process::Command::new("prlimit");
+    prlimit.args([&format!("--pid={relay}"), "--fsize=0"]);
+    let lowered = prlimit.uid(65534).gid(65534).status();
+    assert!(lowered.expect("prlimit runs").success());
+    std::fs::write(&go, "go\n").expect("it reads");
+    assert!(life.end().success());
+    let read = BufReader::new(File::open(&path).expect("it is there"));
+    expect_count(read, "sh | ", 5000);
 }

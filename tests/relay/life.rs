@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub const MONOPOD: &str = env!("CARGO_BIN_EXE_monopod");
 
 /// After this long a condition will not come true any more.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Life {
     pub child: Child,
@@ -26,7 +26,16 @@ pub fn begin(words: &[&str]) -> Life {
 
 /// The same with another standard output.
 pub fn begin_with(words: &[&str], out: Stdio) -> Life {
-    let mut child = Command::new(MONOPOD)
+    spawn(MONOPOD, words, out)
+}
+
+/// The same by a program that becomes it, with both in its words.
+pub fn begin_by(program: &str, words: &[&str]) -> Life {
+    spawn(program, words, Stdio::piped())
+}
+
+fn spawn(program: &str, words: &[&str], out: Stdio) -> Life {
+    let mut child = Command::new(program)
         .args(words)
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
@@ -125,11 +134,16 @@ impl Murder {
 
 /// The relay of this core, from /proc.
 pub fn relay_of(core: i32) -> Option<i32> {
+    child_of(core, "monopod-relay")
+}
+
+/// A child that goes by this name, from /proc.
+pub fn child_of(core: i32, name: &str) -> Option<i32> {
     let children = std::fs::read_dir("/proc").ok()?;
     children.flatten().find_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let rest = stat.strip_prefix(&format!("{pid} (monopod-relay) "))?;
+        let rest = stat.strip_prefix(&format!("{pid} ({name}) "))?;
         let mut words = rest.split(' ');
         let lives = words.next()? != "Z";
         (lives && words.next()? == core.to_string()).then_some(pid)

@@ -11,6 +11,7 @@
 mod ends;
 mod follow;
 mod hash;
+mod held;
 mod killed;
 mod life;
 mod paths;

@@ -1,4 +1,4 @@
-//! What the core can tell of a lane from its words. It believes none of them further than a number in a message, or a
+//! What the core, and a child of it, can tell of a lane from its words. It believes none of them further than a number in a message, or a
 //! line that is completed early.
 
 use super::super::pages::{FRESH_AT, LaneWords, Pages};
@@ -7,7 +7,7 @@ use super::{get, phase};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
-/// In the core: bytes of a source that a relay has moved and not yet counted as taken.
+/// In a child of the core: bytes of a source that a relay has moved and not yet counted as taken.
 pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4]) -> u64 {
     let words = &pages.board().lanes[lane];
     let counted = pages.source(source).taken.load(Ordering::Acquire);
@@ -31,8 +31,8 @@ pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4])
     }
 }
 
-/// In the core: bytes that a lane has in hand, of which `in_way_out` are in the way out; dressed ones in their dress.
-pub fn in_hand(words: &LaneWords, in_way_out: usize) -> usize {
+/// In the core: bytes that a lane has in hand; dressed ones in their dress.
+pub fn in_hand(words: &LaneWords) -> usize {
     let input = get(&words.input);
     let left_of_batch = |done: usize| {
         let undressed = input.saturating_sub(get(&words.cursor_after));
@@ -41,8 +41,10 @@ pub fn in_hand(words: &LaneWords, in_way_out: usize) -> usize {
     match words.phase.load(Ordering::Acquire) {
         phase::DRESSING | phase::STOWING => input.saturating_sub(get(&words.cursor)),
         phase::WRITING | phase::STRAIGHT => left_of_batch(get(&words.base)),
-        phase::FLUSHING => left_of_batch(get(&words.base_after).saturating_sub(in_way_out)),
-        // Still in the source or in `staging`, where they are counted.
+        phase::FLUSHING => {
+            left_of_batch(get(&words.base_after).saturating_sub(get(&words.in_way_out)))
+        }
+        // Still in the source or in `staging`, where they are counted as not taken.
         _ => 0,
     }
 }

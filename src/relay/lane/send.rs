@@ -1,7 +1,7 @@
 //! The second half of a lane: from the output to descriptor 1 or 2.
 
 use super::super::pipe;
-use super::super::target::{is_file, next_place, whole_lines};
+use super::super::target::{file_limit, is_file, next_place, whole_lines};
 use super::{Lane, Rest, get, phase, set};
 use nix::errno::Errno;
 use std::sync::atomic::Ordering;
@@ -21,6 +21,7 @@ impl Lane<'_> {
             }
         }
         set(&self.words.base_after, place);
+        set(&self.words.in_way_out, place - get(&self.words.base));
         self.enter(phase::FLUSHING);
     }
 
@@ -28,16 +29,23 @@ impl Lane<'_> {
         let mut left = pipe::held(self.way_out);
         while left > 0 {
             match pipe::splice(self.way_out, self.target, left) {
-                Ok(moved) => left -= moved.min(left),
+                Ok(moved) => {
+                    left -= moved.min(left);
+                    set(&self.words.in_way_out, left);
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Rest::Stuck,
                 Err(Errno::EINVAL) => {
                     self.go_straight();
                     return Rest::Done;
                 }
-                Err(_) => left = self.give_up(),
+                Err(_) => {
+                    self.give_up(left);
+                    return Rest::Done;
+                }
             }
         }
+        set(&self.words.torn, 0);
         let done = get(&self.words.base_after);
         if done < get(&self.words.output) {
             set(&self.words.base, done);
@@ -78,10 +86,15 @@ impl Lane<'_> {
             false => whole_lines(&output[place..]),
         };
         let count = match pipe::write(self.target, &output[place..place + most]) {
-            Ok(count) => count,
+            Ok(count) => {
+                set(&self.words.torn, 0);
+                count
+            }
             Err(Errno::EINTR) => 0,
             Err(Errno::EAGAIN) => return Rest::Stuck,
+            Err(Errno::EFBIG) if self.birth_limit != file_limit() => return Rest::Lamed,
             Err(_) => {
+                self.note_torn(place);
                 self.words
                     .lost
                     .fetch_add((output.len() - place) as u64, Ordering::AcqRel);
@@ -104,21 +117,47 @@ impl Lane<'_> {
         self.enter(phase::DRESSING);
     }
 
-    /// Nobody reads any more, or the disk is full. The bytes are counted; what comes later is tried anew.
-    fn give_up(&mut self) -> usize {
-        let lost = self.empty_way_out();
+    /// Nobody reads any more, or the disk is full. What is in the way out is counted and given up, and the rest of the line
+    /// that ends there; what comes later is tried anew.
+    fn give_up(&mut self, left: usize) {
+        let output = &self.buffers.output[..get(&self.words.output)];
+        let end = get(&self.words.base_after);
+        self.note_torn(end - left);
+        let mut next = match output[..end].ends_with(b"\n") {
+            true => end,
+            false => output[end..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(output.len(), |place| end + place + 1),
+        };
+        // The line break of the last line that was given up ends the one that is torn.
+        next -= usize::from(next < output.len() && get(&self.words.torn) == 1);
+        let lost = next - (end - left);
         self.words.lost.fetch_add(lost as u64, Ordering::AcqRel);
-        0
+        self.empty_way_out();
+        set(&self.words.in_way_out, 0);
+        if next < get(&self.words.output) {
+            set(&self.words.base, next);
+            self.enter(phase::WRITING);
+        } else {
+            self.batch_is_out();
+        }
     }
 
-    fn empty_way_out(&mut self) -> usize {
-        let (mut emptied, mut bin) = (0, [0; 4096]);
+    /// The output is given up from here on: whether that is in the middle of a line.
+    fn note_torn(&self, from: usize) {
+        if let Some(last) = from.checked_sub(1) {
+            let is_torn = self.buffers.output[last] != b'\n';
+            set(&self.words.torn, usize::from(is_torn));
+        }
+    }
+
+    fn empty_way_out(&mut self) {
+        let mut bin = [0; 4096];
         while pipe::held(self.way_out) > 0 {
-            match pipe::read(self.way_out, &mut bin) {
-                Ok(count) if count > 0 => emptied += count,
-                _ => break,
+            if !pipe::read(self.way_out, &mut bin).is_ok_and(|count| count > 0) {
+                break;
             }
         }
-        emptied
     }
 }

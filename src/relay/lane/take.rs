@@ -14,8 +14,8 @@ const PAGE_BYTES: usize = 4096;
 
 impl Lane<'_> {
     /// Begins a turn for a source that is a file, which can be read as often as need be: `taken` moves only when the
-    /// turn is over. Only for an idle lane.
-    pub fn begin_with_file(&mut self, number: usize, file: Option<(RawFd, u64)>) {
+    /// turn is over. Only for an idle lane. The answer is how many bytes came.
+    pub fn begin_with_file(&mut self, number: usize, file: Option<(RawFd, u64)>) -> usize {
         set(&self.words.source, number);
         let source = self.source();
         let carried = get(&source.carried);
@@ -26,13 +26,17 @@ impl Lane<'_> {
         let count = read.unwrap_or(0);
         set(&self.words.taken_after, get(&source.taken) + count);
         self.begin_dressing(count);
+        count
     }
 
     pub(super) fn take(&mut self, from: RawFd) {
         // If it holds something already, that is what the last relay took.
         if pipe::held(self.staging) == 0 {
-            let held = pipe::held(from).min(INPUT_BYTES);
-            if held >= MUCH_BYTES {
+            let source = self.source();
+            let held = pipe::held(from);
+            set(&source.written, get(&source.taken) + held);
+            let held = held.min(INPUT_BYTES);
+            if held >= MUCH_BYTES && get(&source.in_pieces) == 0 {
                 return self.promise_much(held);
             }
             // What fails is a pipe with nothing in it, or one that is no pipe any more; both mean that nothing came.
@@ -76,6 +80,11 @@ impl Lane<'_> {
                 }
             };
             set(&self.words.taken_after, get(&source.taken) + came);
+            if came < held {
+                // Nor is it so if they are packets (O_DIRECT), of which a read gives one: what is behind a secret that
+                // such a read leaves standing would be lost by a SIGKILL.
+                set(&source.in_pieces, 1);
+            }
         }
         set(&source.taken, get(&self.words.taken_after));
         self.begin_dressing(came);

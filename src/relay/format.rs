@@ -22,6 +22,8 @@ pub const LONGEST_DRESSED_BYTES: usize = LONGEST_LINE_BYTES * 8 + 2 * LONGEST_HE
 const LONGEST_HEAD_BYTES: usize = 1024;
 /// So long is a time with a name of 27 characters.
 const SHORT_HEAD_BYTES: usize = 64;
+/// As long as most lines are.
+const SHORT_LINE_BYTES: usize = 128;
 /// A longer name is a mistake or an attack on the reader's eyes.
 const LONGEST_NAME_BYTES: usize = 128;
 
@@ -168,7 +170,7 @@ pub fn fill(
                 (Some(first), Some(short)) => *first = *short,
                 _ => room[..whole.len()].copy_from_slice(&whole),
             }
-            room[whole.len()..length].copy_from_slice(text);
+            copy_line(text, &input[from..], &mut room[whole.len()..]);
             used += length;
             place.cursor = from + end + 1;
             continue;
@@ -197,6 +199,19 @@ pub fn fill(
             cursor: next,
             split: kind == Kind::Part,
         };
+    }
+}
+
+/// Copies `text`, with which `input` begins, to the beginning of `room`; most lines as a piece of a fixed length, of which
+/// what is too much is written over or not used, for a call for each line is a good part of its cost.
+fn copy_line(text: &[u8], input: &[u8], room: &mut [u8]) {
+    if text.len() <= SHORT_LINE_BYTES
+        && let Some(line) = input.first_chunk::<SHORT_LINE_BYTES>()
+        && let Some(room) = room.first_chunk_mut()
+    {
+        *room = *line;
+    } else {
+        room[..text.len()].copy_from_slice(text);
     }
 }
 

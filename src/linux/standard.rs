@@ -1,6 +1,6 @@
 //! Standard input, output and error of the core itself.
 //!
-//! Two worries. A descriptor 0, 1 or 2 that is closed at start would be given to the next thing opened, a signal pipe
+//! Two worries. A descriptor 0, 1 or 2 that is closed at start would be given to the next thing opened, a status pipe
 //! say, and a child would inherit it as its standard output: so the holes are filled first of all. And a log line must
 //! never stop PID 1, whoever has stopped reading: so lines are written without waiting, or dropped; and where even that
 //! could be made to wait, the [`scribe`](super::scribe) writes them.

@@ -32,10 +32,10 @@ mod take;
 pub use seen::{being_taken, in_hand};
 
 use super::format::{self, Dress, Place};
-use super::pages::{Buffers, FRESH_AT, LaneWords, Pages, SourceWords};
+use super::pages::{Buffers, FRESH_AT, LaneWords, OUTPUT_BYTES, Pages, SourceWords};
 use super::pipe::Pipe;
 use super::stamp::Stamp;
-use super::target::{file_limit, is_file};
+use super::target::{enlarge, file_limit, is_file};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -108,6 +108,7 @@ impl<'p> Lane<'p> {
     /// Made once in a relay for each target, while no other relay lives.
     pub unsafe fn new(pages: &'p Pages, target: RawFd, staging: &Pipe, way_out: &Pipe) -> Lane<'p> {
         let number = target as usize - 1;
+        enlarge(target, OUTPUT_BYTES);
         Lane {
             words: &pages.board().lanes[number],
             pages,

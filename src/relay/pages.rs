@@ -30,8 +30,9 @@ pub const CARRY_BYTES: usize = crate::plan::LONGEST_LINE_BYTES + 64;
 pub const FRESH_AT: usize = up_to_a_page(CARRY_BYTES);
 /// See [`Board::secret`].
 pub const SECRET_BYTES: usize = 16;
-/// Dressed lines on their way out.
-pub const OUTPUT_BYTES: usize = 256 * 1024;
+/// Dressed lines on their way out, and what the pipes on that way are asked to hold. Twice the input: a batch whose lines
+/// have grown goes out in one go, where a rest of it would cost a turn of its own (6 % of a relayed line).
+pub const OUTPUT_BYTES: usize = 512 * 1024;
 
 /// The progress of one lane. What each word means, and when, is `lane`'s.
 #[derive(Debug, Default)]

@@ -58,6 +58,19 @@ pub fn next_place(fd: RawFd) -> usize {
     }
 }
 
+/// Asks that a pipe behind `fd` hold `bytes`; one that holds more already stays as it is. A short line takes a page of a pipe
+/// as a long one does, so an ordinary one has room for 16 when its reader stands still. And a batch that fits goes out
+/// without waiting for the reader in between. Refused: a slow pipe and nothing worse.
+pub fn enlarge(fd: RawFd, bytes: usize) {
+    let bytes = bytes as libc::c_int;
+    // SAFETY: plain numbers. What is no pipe says so in both calls.
+    unsafe {
+        if (0..bytes).contains(&libc::fcntl(fd, libc::F_GETPIPE_SZ)) {
+            libc::fcntl(fd, libc::F_SETPIPE_SZ, bytes);
+        }
+    }
+}
+
 /// How large a file this process may write (RLIMIT_FSIZE).
 pub fn file_limit() -> Option<u64> {
     getrlimit(Resource::RLIMIT_FSIZE).ok().map(|(soft, _)| soft)
@@ -66,6 +79,20 @@ pub fn file_limit() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_made_larger_but_never_smaller() {
+        use super::super::pipe::Pipe;
+        use nix::fcntl::OFlag;
+        use std::os::fd::AsRawFd;
+        // SAFETY: asks about a number.
+        let size = |fd| unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) };
+        for (had, asked, has) in [(65536, 131_072, 131_072), (262_144, 131_072, 262_144)] {
+            let pipe = Pipe::new(OFlag::empty(), had).expect("a pipe");
+            enlarge(pipe.into.as_raw_fd(), asked);
+            assert_eq!(size(pipe.out.as_raw_fd()), has);
+        }
+    }
 
     #[test]
     fn a_write_ends_with_a_line_and_is_short_unless_the_line_is_long() {

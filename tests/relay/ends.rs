@@ -95,6 +95,18 @@ fn a_reader_that_has_stopped_stops_neither_the_core_nor_its_end() {
 }
 
 #[test]
+fn a_reader_that_stands_still_until_after_the_end_gets_a_hundred_short_lines_that_came_one_by_one() {
+    // Each in a page of its own: more than an ordinary pipe has places for.
+    let script = "for n in $(seq 1 100); do echo $n; sleep 0.004; done";
+    let words = ["--grace", "1s", "--output", "prefix", "--", "sh", "-c", script];
+    let mut life = begin(&words);
+    assert_eq!(life.end().code(), Some(0));
+    let (_, out, err) = life.finish();
+    let expected: String = (1..=100).map(|n| format!("sh | {n}\n")).collect();
+    assert_eq!((out.as_str(), err.as_str()), (expected.as_str(), ""));
+}
+
+#[test]
 fn a_reader_that_has_gone_is_told_of_and_the_command_goes_on() {
     let script = "seq 1 100000; echo done >&2; exit 5";
     let mut life = begin(&["--output", "prefix", "--", "sh", "-c", script]);

@@ -236,10 +236,11 @@ fn dress_one(dress: &Dress, head: &[u8], text: &[u8], kind: Kind, out: &mut [u8]
             pen.put_in_one_line(text.trim_ascii());
         }
         Format::Json | Format::JsonMerge => {
-            let is_text = pen.quote(text, kind != Kind::Part);
+            let line_break = kind != Kind::Part;
+            let is_text = pen.quote(text, line_break);
             if !is_text {
                 pen.put(b",\"base64\":\"");
-                pen.base64(text);
+                pen.base64(text, line_break);
                 pen.put(b"\"");
             }
         }

@@ -86,19 +86,33 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// `bytes` in base 64 (RFC 4648), filled up with `=`.
-    pub fn base64(&mut self, bytes: &[u8]) {
+    /// `bytes`, and a line break where one is wanted, in base 64 (RFC 4648), filled up with `=`.
+    pub fn base64(&mut self, bytes: &[u8], line_break: bool) {
+        let (threes, rest) = bytes.as_chunks::<3>();
+        for three in threes {
+            self.base64_of_three(three, 3);
+        }
+        let mut last = [0; 3];
+        last[..rest.len()].copy_from_slice(rest);
+        if line_break {
+            last[rest.len()] = b'\n';
+        }
+        let left = rest.len() + usize::from(line_break);
+        if left > 0 {
+            self.base64_of_three(&last, left);
+        }
+    }
+
+    /// The first `length` of three bytes, of which the others are 0.
+    fn base64_of_three(&mut self, three: &[u8; 3], length: usize) {
         const DIGITS: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for three in bytes.chunks(3) {
-            let at = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
-            let bits = at(0) << 16 | at(1) << 8 | at(2);
-            let mut four = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0b11_1111) as usize]);
-            for missing in three.len()..3 {
-                four[missing + 1] = b'=';
-            }
-            self.put(&four);
-        }
+        let bits = three
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+        let mut four = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 0b11_1111) as usize]);
+        four[length + 1..].fill(b'=');
+        self.put(&four);
     }
 }
 

@@ -95,10 +95,13 @@ fn a_reader_that_has_stopped_stops_neither_the_core_nor_its_end() {
 }
 
 #[test]
-fn a_reader_that_stands_still_until_after_the_end_gets_a_hundred_short_lines_that_came_one_by_one() {
+fn a_reader_that_stands_still_until_after_the_end_gets_a_hundred_short_lines_that_came_one_by_one()
+{
     // Each in a page of its own: more than an ordinary pipe has places for.
     let script = "for n in $(seq 1 100); do echo $n; sleep 0.004; done";
-    let words = ["--grace", "1s", "--output", "prefix", "--", "sh", "-c", script];
+    let words = [
+        "--grace", "1s", "--output", "prefix", "--", "sh", "-c", script,
+    ];
     let mut life = begin(&words);
     assert_eq!(life.end().code(), Some(0));
     let (_, out, err) = life.finish();

@@ -59,12 +59,10 @@ fn of_prefix<'a>(line: &'a [u8], name: &str) -> &'a [u8] {
 /// The same of an object.
 fn of_json(line: &[u8]) -> Vec<u8> {
     let object: serde_json::Value = serde_json::from_slice(line).expect("every line is JSON");
-    let Some(exact) = object["base64"].as_str() else {
-        return object["log"].as_str().expect("text").into();
-    };
-    let mut bytes = from_base64(exact);
-    bytes.extend((object["tag"] != "P").then_some(b'\n'));
-    bytes
+    match object["base64"].as_str() {
+        Some(exact) => from_base64(exact),
+        None => object["log"].as_str().expect("text").into(),
+    }
 }
 
 fn from_base64(text: &str) -> Vec<u8> {

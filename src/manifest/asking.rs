@@ -50,6 +50,11 @@ pub(super) fn probe(
         Some(spot) => spot.number(1..=i64::MAX).map(seconds),
         None => None,
     };
+    let handlers: Vec<_> = probe
+        .one_field_of(&["exec", "httpGet", "tcpSocket", "grpc"])
+        .into_iter()
+        .map(|given| handler(given, field, timeout, owner, making))
+        .collect();
     Some(Probe {
         initial_delay: Duration::from_secs(number("initialDelaySeconds", 0).into()),
         timeout,
@@ -57,7 +62,7 @@ pub(super) fn probe(
         success_threshold,
         failure_threshold: number("failureThreshold", 3),
         grace,
-        handler: handler(&probe, field, timeout, owner, making)?,
+        handler: handlers.into_iter().next()??,
     })
 }
 
@@ -71,13 +76,12 @@ pub(super) fn probe_field(kind: ProbeKind) -> &'static str {
 }
 
 fn handler(
-    probe: &Object,
+    (name, spot): (&str, &Spot),
     field: &str,
     timeout: Duration,
     owner: &Owner,
     making: &mut Making,
 ) -> Option<Handler> {
-    let (name, spot) = probe.exactly_one(&["exec", "httpGet", "tcpSocket", "grpc"])?;
     let question = match name {
         "exec" => {
             let command = exec(spot)?;
@@ -111,7 +115,21 @@ pub(super) fn hook(
     making: &mut Making,
 ) -> Option<Hook> {
     let hook = lifecycle.get(field)?.object(&fates::HOOK);
-    let (name, spot) = hook.exactly_one(&["exec", "httpGet", "sleep", "tcpSocket"])?;
+    let hooks: Vec<_> = hook
+        .one_field_of(&["exec", "httpGet", "sleep", "tcpSocket"])
+        .into_iter()
+        .map(|given| hook_by(given, field, grace_seconds, owner, making))
+        .collect();
+    hooks.into_iter().next()?
+}
+
+fn hook_by(
+    (name, spot): (&str, &Spot),
+    field: &'static str,
+    grace_seconds: i64,
+    owner: &Owner,
+    making: &mut Making,
+) -> Option<Hook> {
     match name {
         "exec" => {
             // A hook's command is not expanded (kubelet-semantics C.3).

@@ -174,7 +174,7 @@ fn described(from: &Spot) -> (&'static str, bool) {
         "resourceFieldRef",
         "secretKeyRef",
     ];
-    let Some((name, spot)) = sources.exactly_one(&names) else {
+    let [(name, spot)] = sources.one_field_of(&names)[..] else {
         // That fault is enough.
         return ("", true);
     };
@@ -205,7 +205,7 @@ fn check_source(source: &Spot) {
     {
         prefix.fault(format!("found {}; {rule}", quoted(text)));
     }
-    if let Some((_, reference)) = source.exactly_one(&["configMapRef", "secretRef"]) {
+    if let [(_, reference)] = source.one_field_of(&["configMapRef", "secretRef"])[..] {
         let reference = reference.object(&fates::ENV_SOURCE);
         reference.text("name");
         reference.flag("optional");

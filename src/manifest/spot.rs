@@ -373,26 +373,25 @@ impl<'t> Object<'t> {
         self.get(name).map(Spot::list).unwrap_or_default()
     }
 
-    /// Which of some fields was given, if exactly one was.
-    pub fn exactly_one(&self, names: &[&'static str]) -> Option<(&'static str, &Spot<'t>)> {
-        let given: Vec<&'static str> = names
+    /// Which of some fields are given. Exactly one is to be, else it is a fault; all are told, for each may have faults of
+    /// its own.
+    pub fn one_field_of(&self, names: &[&'static str]) -> Vec<(&'static str, &Spot<'t>)> {
+        let given: Vec<_> = names
             .iter()
-            .copied()
-            .filter(|name| self.get(name).is_some())
+            .filter_map(|name| Some((*name, self.get(name)?)))
             .collect();
         match given[..] {
-            [name] => Some((name, self.get(name)?)),
-            [] if !self.misspelt.is_empty() => None,
-            [] => {
-                self.spot
-                    .fault(format!("has none of {}; one is needed", names.join(", ")));
-                None
-            }
+            [_] => {}
+            [] if !self.misspelt.is_empty() => {}
+            [] => self
+                .spot
+                .fault(format!("has none of {}; one is needed", names.join(", "))),
             _ => {
+                let given: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
                 self.spot
                     .fault(format!("has {}; only one is allowed", given.join(" and ")));
-                None
             }
         }
+        given
     }
 }

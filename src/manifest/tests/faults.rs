@@ -202,6 +202,19 @@ fn s33_and_its_kin_are_refused() {
 }
 
 #[test]
+fn of_several_actions_where_one_is_allowed_each_is_read_for_its_own_faults() {
+    for fields in [
+        "livenessProbe: {exec: {command: [x]}, tcpSocket: {port: 0}}",
+        "lifecycle: {preStop: {sleep: {seconds: 1}, httpGet: {port: 0}}}",
+    ] {
+        let told = faults(one(fields));
+        assert_eq!(told.len(), 2, "{told:#?}");
+        assert!(told[0].contains("only one is allowed"), "{told:#?}");
+        assert!(told[1].contains("port: found 0"), "{told:#?}");
+    }
+}
+
+#[test]
 fn nothing_that_a_terminal_would_obey_is_told() {
     let evil = "\"\\e[31m\\n\"";
     for text in [

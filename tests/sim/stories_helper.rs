@@ -213,13 +213,8 @@ fn without_a_health_address_there_is_no_helper() {
     Story::pod()
         .web(exits(s(9), 0))
         .event(s(5), Event::HelperDies)
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 0
         9s < nothing is left
         9s > say: web exited 0

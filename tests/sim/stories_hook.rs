@@ -15,13 +15,8 @@ fn s80_the_hook_comes_before_the_signal_and_its_time_counts() {
         .web(runs().unmoved())
         .hook(exits(s(5), 0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -47,13 +42,8 @@ fn s83_a_hook_that_fails_changes_nothing() {
         .web(obeys(1))
         .hook(exits(s(3), 1))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -78,13 +68,8 @@ fn s84_what_the_hook_took_is_not_rounded() {
         .web(runs().unmoved())
         .hook(exits(ms(4900), 0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -110,13 +95,8 @@ fn s85_a_hook_that_never_ends_is_left_to_itself_and_two_seconds_are_granted() {
         .web(runs().unmoved())
         .hook(runs().unmoved())
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -144,13 +124,8 @@ fn s103_a_hook_longer_than_the_grace() {
         .hook(exits(s(5), 0))
         .grace(s(1))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -178,13 +153,8 @@ fn s89_without_any_grace_there_is_no_hook() {
         .hook(exits(s(0), 0))
         .grace(s(0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -234,13 +204,8 @@ fn a_hook_that_ends_at_the_last_moment_did_not_overrun() {
         .web(obeys(1))
         .hook(exits(s(30), 0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -263,13 +228,8 @@ fn a_command_that_ends_while_its_hook_runs_needs_no_signal() {
         .web(exits(s(65), 6))
         .hook(runs())
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -294,13 +254,8 @@ fn s118_readiness_goes_first_and_the_command_serves_on_while_it_drains() {
         .web(obeys(1))
         .drain(s(5))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: draining 5s
@@ -386,13 +341,8 @@ fn a_drain_without_any_grace_is_none() {
         .drain(s(5))
         .grace(s(0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -412,13 +362,8 @@ fn a_command_that_ends_while_it_drains_ends_the_drain() {
         .web(exits(s(62), 5))
         .drain(s(10))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: draining 10s

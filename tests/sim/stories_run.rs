@@ -232,13 +232,8 @@ fn a_signal_in_the_very_turn_of_the_end_finds_nobody() {
 fn orphans_are_told_of() {
     Story::pod()
         .web(exits(s(9), 0).daemonising(exits(s(3), 1)))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         3s < an orphan exited 1
         3s > say: an orphan exited 1
         9s < web exited 0
@@ -277,13 +272,8 @@ fn stragglers_get_sigterm_and_the_last_one_out_ends_it() {
                 .forking(worker(s(1)))
                 .daemonising(worker(s(3))),
         )
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 4
         9s > say: web exited 4
         9s > say: stragglers get 30s
@@ -305,13 +295,8 @@ fn stragglers_that_ignore_it_are_killed_at_the_end_of_the_grace() {
     Story::pod()
         .web(exits(s(9), 4).daemonising(runs().unmoved()))
         .grace(s(20))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 4
         9s > say: web exited 4
         9s > say: stragglers get 20s
@@ -333,13 +318,8 @@ fn s102_stragglers_have_two_seconds_even_without_any_grace() {
     Story::pod()
         .web(exits(s(9), 0).daemonising(runs().unmoved()))
         .grace(s(0))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 0
         9s > say: web exited 0
         9s > say: stragglers get 2s
@@ -360,13 +340,8 @@ fn s102_stragglers_have_two_seconds_even_without_any_grace() {
 fn a_stopped_straggler_is_woken_to_hear_its_sigterm() {
     Story::pod()
         .web(exits(s(9), 0).forking(runs().frozen()))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 0
         9s > say: web exited 0
         9s > say: stragglers get 30s
@@ -387,13 +362,8 @@ fn a_straggler_that_ends_at_the_last_moment_is_not_killed() {
     Story::pod()
         .web(exits(s(9), 0).daemonising(last_moment))
         .grace(s(20))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 0
         9s > say: web exited 0
         9s > say: stragglers get 20s
@@ -413,13 +383,8 @@ fn what_outlives_sigkill_is_left_behind_after_a_second() {
     Story::pod()
         .web(exits(s(9), 4).daemonising(runs().unmoved().undying()))
         .grace(s(5))
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 4
         9s > say: web exited 4
         9s > say: stragglers get 5s
@@ -459,13 +424,8 @@ fn signals_while_clearing_away_find_nobody() {
     Story::pod()
         .web(exits(s(9), 4).daemonising(straggler))
         .hears(s(10), ["TERM", "HUP"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         9s < web exited 4
         9s > say: web exited 4
         9s > say: stragglers get 30s

@@ -13,13 +13,8 @@ fn s100_a_command_that_ignores_the_signal_is_killed_when_the_grace_is_over() {
     Story::pod()
         .web(runs().unmoved())
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -64,13 +59,8 @@ fn s102_without_any_grace_there_are_still_two_seconds() {
         .web(runs().unmoved())
         .grace(s(0))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -94,13 +84,8 @@ fn s109_the_stop_signal_is_the_one_that_was_asked_for() {
         .web(web)
         .stop_signal("QUIT")
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -202,13 +187,8 @@ fn s111_the_signal_is_for_the_command_and_not_for_its_children() {
     Story::pod()
         .web(obeys(5).forking(worker))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -232,13 +212,8 @@ fn what_arrived_around_the_ask_leaves_around_the_stop_signal() {
     Story::pod()
         .web(obeys(1))
         .hears(s(60), ["HUP", "TERM", "USR1", "TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGHUP
         60s < SIGTERM
         60s < SIGUSR1
@@ -285,13 +260,8 @@ fn a_stop_in_the_very_turn_of_the_commands_end_changes_no_code() {
     Story::pod()
         .web(exits(s(60), 3))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s < web exited 3
         60s < nothing is left
@@ -331,13 +301,8 @@ fn stragglers_have_what_the_command_left_of_the_grace() {
     Story::pod()
         .web(obeys(10).daemonising(runs().unmoved()))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -364,13 +329,8 @@ fn a_frozen_command_is_not_woken_but_killed() {
         .web(obeys(1).frozen())
         .grace(s(10))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -393,13 +353,8 @@ fn a_command_that_outlives_sigkill_is_left_behind_as_killed() {
         .web(runs().unmoved().undying())
         .grace(s(10))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -440,13 +395,8 @@ fn the_code_of_a_killed_command_is_changed_as_asked() {
         .grace(s(10))
         .remap(137, 0)
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop
@@ -470,13 +420,8 @@ fn a_command_whose_own_end_overtakes_sigkill_decides_the_code() {
         .web(web)
         .grace(s(10))
         .hears(s(60), ["TERM"])
-        .goes(
+        .goes_once_ready(
             "
-        0s > start web
-        0s < web started
-        0s > say: web runs
-        0s = started
-        0s = ready
         60s < SIGTERM
         60s > say: stop asked by SIGTERM
         60s > say: killing web: Stop

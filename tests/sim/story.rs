@@ -16,6 +16,15 @@ use monopod::plan::{Conduct, ExitCode, Passthrough, ProgramId, Signal};
 use monopod::time::Time;
 use std::time::Duration;
 
+/// How nearly every story of one command begins.
+const ONCE_READY: &str = "
+    0s > start web
+    0s < web started
+    0s > say: web runs
+    0s = started
+    0s = ready
+";
+
 /// So many seconds.
 pub fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -177,6 +186,12 @@ impl Story {
     pub fn until(mut self, end: Duration) -> Story {
         self.until = Time::START.after(end);
         self
+    }
+
+    /// How it went after web, the only container, was ready at once.
+    #[track_caller]
+    pub fn goes_once_ready(self, expected: &str) {
+        self.goes(&format!("{ONCE_READY}{expected}"));
     }
 
     /// How it went, line by line; indentation does not matter.

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod facts;
+pub mod front;
 pub mod here;
 pub mod namespace;
 pub mod procfs;

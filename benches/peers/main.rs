@@ -30,11 +30,11 @@ mod table;
 mod verdict;
 mod world;
 
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::facts;
+use common::front::{ended, say};
 use field::Field;
 
 /// How much is measured. The budgets end a section early on a slow machine, after at least three rounds.
@@ -83,11 +83,7 @@ fn main() -> ExitCode {
         Ok(asked) => compare(&asked),
         Err(why) => say(&why),
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        // Nobody is left to read why.
-        Err(_) => ExitCode::FAILURE,
-    }
+    ended(told)
 }
 
 const SECTIONS: [&str; 4] = ["start", "idle", "orphans", "signals"];
@@ -132,12 +128,6 @@ impl Asked {
     fn wants(&self, section: &str) -> bool {
         self.sections.is_empty() || self.sections.iter().any(|one| one == section)
     }
-}
-
-fn say(words: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(words.as_bytes())?;
-    out.flush()
 }
 
 fn compare(asked: &Asked) -> std::io::Result<()> {

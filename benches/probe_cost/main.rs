@@ -20,12 +20,12 @@ mod common;
 mod container;
 mod server;
 
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::facts;
+use common::front::{ended, is_quick, say};
 use common::stats::{median, quantile, ratio};
 use common::table::table;
 use common::verdict::{Bound, compare};
@@ -42,33 +42,12 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == server::VERB) {
         return server::serve();
     }
-    let unknown = words
-        .iter()
-        .find(|word| !["--bench", "--quick"].contains(&word.as_str()));
-    let windows = match words.iter().any(|word| word == "--quick") {
-        true => 2,
-        false => 12,
+    let told = match is_quick("probe_cost", &words) {
+        Ok(true) => measure(2),
+        Ok(false) => measure(12),
+        Err(why) => say(&why),
     };
-    let told = match unknown {
-        Some(word) => say(&format!(
-            "probe_cost: not measured, since {word} is not --quick\n"
-        )),
-        None if !words.iter().any(|word| word == "--bench") => say(
-            "probe_cost: nothing is measured without --bench; use `cargo bench --bench probe_cost`\n",
-        ),
-        None => measure(windows),
-    };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        // Nobody is left to read why.
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn say(words: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(words.as_bytes())?;
-    out.flush()
+    ended(told)
 }
 
 fn measure(windows: usize) -> std::io::Result<()> {

@@ -10,9 +10,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use common::front::{ended, is_quick, say};
 use common::{facts, here, stats};
 use std::fs::File;
-use std::io::{Read, Write, stdout};
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -32,28 +33,12 @@ struct Contestant {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let has = |word: &str| words.iter().any(|said| said == word);
-    let told = match has("--bench") {
-        true => compare(if has("--quick") {
-            (300_000, 3)
-        } else {
-            (1_000_000, 15)
-        }),
-        false => {
-            say("relay: nothing is measured without --bench; use `cargo bench --bench relay`\n")
-        }
+    let told = match is_quick("relay", &words) {
+        Ok(true) => compare((300_000, 3)),
+        Ok(false) => compare((1_000_000, 15)),
+        Err(why) => say(&why),
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        // Nobody is left to read why.
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn say(words: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(words.as_bytes())?;
-    out.flush()
+    ended(told)
 }
 
 fn contestants() -> (Vec<Contestant>, Vec<&'static str>) {

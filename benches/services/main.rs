@@ -20,11 +20,11 @@ mod contest;
 mod field;
 mod words;
 
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::facts;
+use common::front::{ended, is_quick, say};
 use common::rounds::rounds;
 use field::Field;
 
@@ -52,30 +52,12 @@ const QUICK: Effort = Effort {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let unknown = words
-        .iter()
-        .find(|word| !["--bench", "--quick"].contains(&word.as_str()));
-    let quick = words.iter().any(|word| word == "--quick");
-    let told = match unknown {
-        Some(word) => say(&format!(
-            "services: not measured, since {word} is not --quick\n"
-        )),
-        None if !words.iter().any(|word| word == "--bench") => say(
-            "services: nothing is measured without --bench; use `cargo bench --bench services`\n",
-        ),
-        None => compare(if quick { &QUICK } else { &FULL }),
+    let told = match is_quick("services", &words) {
+        Ok(true) => compare(&QUICK),
+        Ok(false) => compare(&FULL),
+        Err(why) => say(&why),
     };
-    match told {
-        Ok(()) => ExitCode::SUCCESS,
-        // Nobody is left to read why.
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn say(words: &str) -> std::io::Result<()> {
-    let mut out = stdout().lock();
-    out.write_all(words.as_bytes())?;
-    out.flush()
+    ended(told)
 }
 
 fn compare(effort: &Effort) -> std::io::Result<()> {

@@ -6,7 +6,10 @@
 //! What surprised us: a signal that comes before the command was started needs no special care. The command is started
 //! and struck in the same turn, and a fresh process takes the signal with its default action before its first word.
 
-use crate::machine::{Action, Ending, Fact, Happening, Machine, PodStatus, RunId, RunIds, Sender};
+use crate::machine::{
+    Action, Ending, Fact, Happening, Machine, PodStatus, RunId, RunIds, Sender, SignalSet,
+    StandingOrder,
+};
 use crate::plan::{self, ExitCode, Plan, ProgramId, Signal, Target};
 use crate::time::Time;
 
@@ -16,6 +19,8 @@ pub struct Passthrough {
     conduct: plan::Passthrough,
     ids: RunIds,
     state: State,
+    /// What a command that lives gets as it is.
+    as_they_are: SignalSet,
     /// Signals of this turn, in order of arrival, already rewritten; with what was received, for job control.
     to_forward: Vec<(Signal, Option<Signal>)>,
 }
@@ -33,22 +38,21 @@ impl Passthrough {
     /// A life that has not begun.
     pub fn new(_plan: &Plan, conduct: &plan::Passthrough) -> Passthrough {
         let state = conduct.main.map_or(State::Pausing, State::Due);
-        let (conduct, ids, to_forward) = (conduct.clone(), RunIds::default(), Vec::new());
+        let handed_on = |signal: &Signal| {
+            let suspends = conduct.suspend_self && is_job_control(*signal);
+            !suspends && rewritten(conduct, *signal) == Some(*signal)
+        };
         Passthrough {
-            conduct,
-            ids,
+            conduct: conduct.clone(),
+            ids: RunIds::default(),
             state,
-            to_forward,
+            as_they_are: Signal::forwardable().filter(handed_on).collect(),
+            to_forward: Vec::new(),
         }
     }
 
     fn rewritten(&self, signal: Signal) -> Option<Signal> {
-        let rule = self
-            .conduct
-            .rewrites
-            .iter()
-            .find(|(from, _)| *from == signal);
-        rule.map_or(Some(signal), |(_, to)| *to)
+        rewritten(&self.conduct, signal)
     }
 
     fn hear(&mut self, fact: Fact, actions: &mut Vec<Action>) {
@@ -122,9 +126,7 @@ impl Passthrough {
                 for (received, handed_on) in self.to_forward.drain(..) {
                     let target = self.conduct.target;
                     actions.extend(handed_on.map(|signal| Action::Strike(run, target, signal)));
-                    let job_control =
-                        matches!(received, Signal::TSTP | Signal::TTIN | Signal::TTOU);
-                    if job_control && self.conduct.suspend_self {
+                    if is_job_control(received) && self.conduct.suspend_self {
                         actions.push(Action::SuspendSelf);
                     }
                 }
@@ -143,6 +145,16 @@ impl Passthrough {
     }
 }
 
+fn rewritten(conduct: &plan::Passthrough, signal: Signal) -> Option<Signal> {
+    let mut rules = conduct.rewrites.iter();
+    let rule = rules.find(|(from, _)| *from == signal);
+    rule.map_or(Some(signal), |(_, to)| *to)
+}
+
+fn is_job_control(signal: Signal) -> bool {
+    matches!(signal, Signal::TSTP | Signal::TTIN | Signal::TTOU)
+}
+
 impl Machine for Passthrough {
     fn step_into(&mut self, _now: Time, facts: &[Fact], actions: &mut Vec<Action>) {
         if matches!(self.state, State::Left) {
@@ -152,6 +164,17 @@ impl Machine for Passthrough {
             self.hear(*fact, actions);
         }
         self.settle(actions);
+    }
+
+    fn standing_order(&self) -> Option<StandingOrder> {
+        let State::Live { run, .. } = self.state else {
+            return None;
+        };
+        Some(StandingOrder {
+            run,
+            target: self.conduct.target,
+            signals: self.as_they_are,
+        })
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -132,6 +132,16 @@ impl Crew {
         any
     }
 
+    /// The run of the containers of this role, if there is but one.
+    pub fn only_run(&self, role: Role) -> Option<RunId> {
+        let with_looks = self.containers.iter().zip(&self.seen);
+        let mut runs = with_looks
+            .filter(|(_, seen)| seen.role == role)
+            .filter_map(|(container, _)| container.run());
+        let only = runs.next();
+        only.filter(|_| runs.next().is_none())
+    }
+
     /// A run's exec succeeded.
     pub fn hear_started(&mut self, now: Time, run: RunId) {
         if let Some(id) = self.desk.owner_of(run) {

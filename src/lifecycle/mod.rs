@@ -38,8 +38,11 @@ mod tests;
 pub use aftermath::Aftermath;
 pub use stopping::FLOOR;
 
-use crate::machine::{Action, Command, Fact, Happening, KillCause, Machine, PodStatus, Sender};
-use crate::plan::{self, ContainerId, Plan, Role, Signal};
+use crate::machine::{
+    Action, Command, Fact, Happening, KillCause, Machine, PodStatus, Sender, SignalSet,
+    StandingOrder,
+};
+use crate::plan::{self, ContainerId, Plan, Role, Signal, Target};
 use crate::time::Time;
 use anew::Anew;
 use attendant::Attendant;
@@ -61,6 +64,8 @@ pub struct Pod {
     verdict: Verdict,
     attendant: Attendant,
     signals: Signals,
+    /// What does not ask for the stop.
+    handed_on: SignalSet,
     /// Containers that somebody wants restarted, until the turn settles.
     to_restart: Vec<ContainerId>,
     deadline: Option<Time>,
@@ -79,6 +84,9 @@ impl Pod {
             verdict: Verdict::new(pod.readiness_gates.len()),
             attendant: Attendant::new(plan.is_served() || !plan.checks.is_empty()),
             signals: Signals::default(),
+            handed_on: Signal::forwardable()
+                .filter(|signal| !pod.stop_on.contains(signal))
+                .collect(),
             to_restart: Vec::new(),
             deadline: pod.active_deadline.map(|span| Time::START.after(span)),
             has_settled: false,
@@ -282,6 +290,17 @@ impl Machine for Pod {
             self.settle(now, facts.contains(&Fact::Emptied));
         }
         self.crew.desk.hand_over(actions);
+    }
+
+    /// While nothing but one main container is to get them. Of several, each gets its own in a turn.
+    fn standing_order(&self) -> Option<StandingOrder> {
+        let run = self.crew.only_run(Role::Main)?;
+        let goes_on = self.ending.is_none() && self.anew.is_none();
+        goes_on.then_some(StandingOrder {
+            run,
+            target: Target::Process,
+            signals: self.handed_on,
+        })
     }
 
     fn deadline(&self) -> Option<Time> {

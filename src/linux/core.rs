@@ -27,7 +27,7 @@ use super::tty::Terminal;
 use super::victims::Victims;
 use super::wait;
 use crate::descriptors;
-use crate::machine::{Action, Answer, AskId, Cause, Fact, Machine, Outcome};
+use crate::machine::{Action, Answer, AskId, Cause, Fact, Machine, Outcome, StandingOrder};
 use crate::net::control::Control;
 use crate::net::{self, Link, Served};
 use crate::plan::{CheckId, ContainerId, ExitCode, Plan, ProgramId};
@@ -66,6 +66,8 @@ pub struct Core<'a> {
     pub(super) more_ended: bool,
     /// The signals of this turn.
     pub(super) records: Vec<Record>,
+    /// What is done with signals of which the machine need not hear.
+    pub(super) standing: Option<StandingOrder>,
     /// The descriptors to watch in this turn.
     watched: Vec<i32>,
     /// Those of them that were ready.
@@ -136,6 +138,7 @@ impl<'a> Core<'a> {
             victims: Victims::default(),
             more_ended: false,
             records: Vec::new(),
+            standing: None,
             watched: Vec::new(),
             ready: Vec::new(),
             asks: Vec::new(),
@@ -157,7 +160,7 @@ impl<'a> Core<'a> {
         if first {
             self.inbox.take_waiting(&mut self.records);
         } else {
-            self.wait(machine);
+            while !self.wait(machine) && self.obey_standing_order() {}
         }
         self.hear(&mut lists.facts);
         let now = self.clock.now();
@@ -171,6 +174,7 @@ impl<'a> Core<'a> {
             self.victims.begin();
         }
         self.answer(machine, now);
+        self.standing = machine.standing_order();
         None
     }
 
@@ -212,7 +216,7 @@ impl<'a> Core<'a> {
 
     /// A turn between the machine's last word and the end: nothing is decided any more, output goes its way.
     fn turn_leaving(&mut self, machine: &dyn Machine) -> Option<ExitCode> {
-        self.wait(machine);
+        let _ = self.wait(machine);
         let mut facts = Vec::new();
         self.hear(&mut facts);
         let now = self.clock.now();
@@ -248,7 +252,8 @@ impl<'a> Core<'a> {
         timeout
     }
 
-    fn wait(&mut self, machine: &dyn Machine) {
+    /// Whether something was due already, so that there was no time to sleep.
+    fn wait(&mut self, machine: &dyn Machine) -> bool {
         let timeout = self.timeout(machine);
         let watched = &mut self.watched;
         watched.clear();
@@ -261,6 +266,7 @@ impl<'a> Core<'a> {
         }
         let (records, ready) = (&mut self.records, &mut self.ready);
         wait::wait(self.inbox, watched, timeout, records, ready);
+        timeout == Some(Duration::ZERO)
     }
 
     /// Pins no mount and keeps nobody's socket open: what was inherited is the children's now.

@@ -60,6 +60,23 @@ impl Core<'_> {
         end
     }
 
+    /// Hands on a signal of which the machine need not hear. Whether it was one; then the turn has not begun.
+    pub(super) fn obey_standing_order(&mut self) -> bool {
+        let (Some(order), [record], []) = (self.standing, &self.records[..], &self.ready[..])
+        else {
+            return false;
+        };
+        // A start that was put off cannot be struck yet, and the signal may call it off.
+        let Some(signal) = self.inbox.sent_by_another(record).filter(|signal| {
+            order.signals.contains(*signal) && self.runs.find(order.run).is_some()
+        }) else {
+            return false;
+        };
+        self.records.clear();
+        self.strike(order.run, order.target, signal);
+        true
+    }
+
     /// Whether the signal is for a start that was put off, which it calls off.
     fn call_off(&mut self, run: RunId, signal: Signal, news: &mut Vec<Fact>) -> bool {
         let called_off = self

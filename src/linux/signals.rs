@@ -207,6 +207,11 @@ impl Inbox {
         records.extend(self.slot.take());
     }
 
+    /// The signal, if a process other than ours has sent it.
+    pub fn sent_by_another(&self, [number, pid, code]: &Record) -> Option<Signal> {
+        Signal::new(*number).filter(|_| *code <= 0 && *pid != self.own_pid)
+    }
+
     /// Records become facts; SIGCHLD none, as it is but a reason to look.
     pub fn tell(&self, records: &mut Vec<Record>, facts: &mut Vec<Fact>) {
         for [number, pid, code] in records.drain(..) {

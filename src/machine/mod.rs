@@ -24,6 +24,7 @@ mod ask;
 mod fact;
 mod happening;
 mod pod_status;
+mod standing_order;
 
 pub use action::Action;
 pub use ask::{Answer, AskId, Cause, Command, Outcome};
@@ -33,6 +34,7 @@ pub use pod_status::{
     Condition, ConditionReason, ContainerState, ContainerStatus, Phase, PodStatus, Termination,
     WaitingReason,
 };
+pub use standing_order::{SignalSet, StandingOrder};
 
 use crate::time::Time;
 
@@ -47,6 +49,11 @@ pub trait Machine {
         let mut actions = Vec::new();
         self.step_into(now, facts, &mut actions);
         actions
+    }
+
+    /// What the hands are to do with signals by themselves, without telling of them; `None`: nothing.
+    fn standing_order(&self) -> Option<StandingOrder> {
+        None
     }
 
     /// When to be woken at the latest, if nothing happens until then.

@@ -13,7 +13,7 @@ use crate::laws_command::CommandLaws;
 use crate::laws_passthrough::PassthroughLaws;
 use crate::laws_pod::PodLaws;
 use crate::plans::OneCommand;
-use monopod::machine::{Action, Fact, PodStatus, RunId};
+use monopod::machine::{Action, Fact, PodStatus, RunId, Sender, StandingOrder};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal, Target};
 use monopod::time::Time;
 use std::collections::HashMap;
@@ -41,6 +41,8 @@ pub struct Turn<'a> {
     pub facts: &'a [Fact],
     /// What it did.
     pub actions: &'a [Action],
+    /// What it had said before about signals to come, if nothing was due.
+    pub standing: Option<StandingOrder>,
     /// When it wants to be woken next.
     pub deadline: Option<Time>,
     /// What can be seen of it.
@@ -90,6 +92,20 @@ impl Turn<'_> {
         let said = |action: &&Action| matches!(action, Action::Say(words) if kind(words));
         self.actions.iter().filter(said).count()
     }
+}
+
+/// A signal that is all that happened in a turn in which nothing was due goes where the standing order had sent it already.
+fn standing_order(turn: &Turn) -> Verdict {
+    let (Some(order), [Fact::Signalled(signal, Sender::Process(_))]) = (turn.standing, turn.facts)
+    else {
+        return Ok(());
+    };
+    let is_kept = turn.strikes().eq([(order.run, order.target, *signal)]);
+    law(
+        is_kept || !order.signals.contains(*signal),
+        "a standing order is what the step says",
+        || format!("{order:?}, then {:?}", turn.actions),
+    )
 }
 
 /// The deadline is exactly what the laws know to be due next.
@@ -177,6 +193,7 @@ impl Laws {
                 format!("{:?}", turn.actions)
             })?;
         }
+        standing_order(turn)?;
         law(
             turn.deadline.is_none_or(|at| at > turn.now),
             "law 3: deadlines lie in the future",

@@ -4,7 +4,7 @@
 
 use crate::plans;
 use crate::seeds::{Wishes, live};
-use monopod::machine::{Action, ContainerState, Fact, Machine, PodStatus};
+use monopod::machine::{Action, ContainerState, Fact, Machine, PodStatus, StandingOrder};
 use monopod::plan::{Conduct, ExitCode, Plan, ProgramId, Signal};
 use monopod::time::Time;
 
@@ -46,6 +46,7 @@ pub struct Spoilt<S> {
     /// What a step is instead.
     pub step: fn(&mut Spoilt<S>, Time, &[Fact]) -> Vec<Action>,
     deadline: fn(&Spoilt<S>) -> Option<Time>,
+    standing_order: fn(&Spoilt<S>) -> Option<StandingOrder>,
 }
 
 impl<S: 'static> Spoilt<S> {
@@ -61,6 +62,7 @@ impl<S: 'static> Spoilt<S> {
             state,
             step: |spoilt, now, facts| spoilt.machine.step(now, facts),
             deadline: |spoilt| spoilt.machine.deadline(),
+            standing_order: |spoilt| spoilt.machine.standing_order(),
         }
     }
 }
@@ -72,6 +74,10 @@ impl<S> Machine for Spoilt<S> {
 
     fn deadline(&self) -> Option<Time> {
         (self.deadline)(self)
+    }
+
+    fn standing_order(&self) -> Option<StandingOrder> {
+        (self.standing_order)(self)
     }
 
     fn status(&self) -> PodStatus {
@@ -174,6 +180,21 @@ fn a_lost_exit_code_is_caught() {
             }
             actions
         };
+        Box::new(spoilt)
+    });
+}
+
+#[test]
+fn a_stale_standing_order_is_caught() {
+    // Nobody takes it back when its run ends or a stop begins.
+    is_caught("a standing order is what the step says", |machine, plan| {
+        let mut spoilt = Spoilt::new(machine, plan, None::<StandingOrder>);
+        spoilt.step = |spoilt, now, facts| {
+            let actions = spoilt.machine.step(now, facts);
+            spoilt.state = spoilt.machine.standing_order().or(spoilt.state);
+            actions
+        };
+        spoilt.standing_order = |spoilt| spoilt.state;
         Box::new(spoilt)
     });
 }

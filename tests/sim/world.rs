@@ -100,11 +100,14 @@ impl World {
         if let Some(timeline) = &mut self.timeline {
             timeline.facts(now, &facts);
         }
+        let is_due = self.machine.deadline().is_some_and(|at| at <= now);
+        let standing = self.machine.standing_order().filter(|_| !is_due);
         let actions = self.machine.step(now, &facts);
         let turn = Turn {
             now,
             facts: &facts,
             actions: &actions,
+            standing,
             deadline: self.machine.deadline(),
             status: self.machine.status(),
         };

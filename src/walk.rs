@@ -7,7 +7,10 @@
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
 /// The folder that a path leads to without a link, and the name in it. What it gives names the folder only (O_PATH).
@@ -32,4 +35,44 @@ pub fn folder_and_name(path: &Path) -> Result<(OwnedFd, &Path), Errno> {
 pub fn step(folder: impl AsFd, name: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     openat(folder, name, flags, Mode::from_bits_truncate(0o666))
+}
+
+/// Opens what `found` (O_PATH) names, as `options` say: that very thing, whatever has taken its name since. For who may put a FIFO
+/// there, whose lock he holds, has an `open` by name wait for him, O_NONBLOCK or not. Without /proc it is an error.
+pub fn open_again(found: &File, options: &mut OpenOptions) -> io::Result<File> {
+    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+    options
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(itself)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other("it cannot be opened without /proc"),
+            _ => error,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+    use std::fs;
+    use std::io::Read;
+
+    #[test]
+    fn what_was_found_is_opened_whatever_has_taken_its_name() {
+        let name = format!("monopod-walk-{}", std::process::id());
+        let ground = std::env::temp_dir().join(name);
+        fs::create_dir(&ground).unwrap();
+        let (file, fifo) = (ground.join("file"), ground.join("fifo"));
+        fs::write(&file, "the one").unwrap();
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let (folder, name) = folder_and_name(&file).unwrap();
+        let found = File::from(step(&folder, name, OFlag::O_PATH).unwrap());
+        // An open of this by name would wait for a writer.
+        fs::rename(&fifo, &file).unwrap();
+        let mut text = String::new();
+        let mut again = open_again(&found, File::options().read(true)).unwrap();
+        again.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "the one");
+        fs::remove_dir_all(&ground).unwrap();
+    }
 }

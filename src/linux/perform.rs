@@ -192,9 +192,9 @@ impl Core<'_> {
         let again = self.said.is_repeat(happening);
         let said = self.said.about(happening, self.plan);
         if let Some(reception) = &mut self.reception {
-            reception.note(happening, self.plan, said);
+            reception.note(happening, self.plan, said.as_deref());
         }
-        words::say(happening, self.plan, said, again);
+        words::say(happening, self.plan, said.as_deref(), again);
     }
 
     /// The drop-in forms have no words of their own, as those that they stand in for.

@@ -78,6 +78,8 @@ pub struct Core<'a> {
     pub(super) dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     pub(super) dying_rest: Duration,
+    /// Of whose stop people were told: the helper, the relay and the scribe.
+    pub(super) told_of_stop: [i32; 3],
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -144,6 +146,7 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
+            told_of_stop: [0; 3],
         }
     }
 

@@ -76,7 +76,6 @@ const WORDS: [(&str, &[&str], &str); 15] = [
             "net/cgroup.rs",
             "net/control.rs",
             "net/client.rs",
-            "relay/fifo.rs",
             "relay/follow.rs",
         ],
         "files are the hands' business; the socket's, the cgroup's and those that name hosts are net's, captured ones \

@@ -1,10 +1,10 @@
 //! A path walked name by name, for files that somebody else may have laid on it.
 //!
-//! What surprised us: O_NOFOLLOW is about the last name of a path alone. Whoever may rename a folder on the way to it can
-//! put a link in its place, and have root read, empty, make or remove a file anywhere. So a link is followed, and `..` gone
-//! back by, only as long as every folder so far is root's or our own and nobody else may write there: then nobody else laid
-//! it. `/var/run` of an image leads to `/run`, but a link below a folder of the application's ends the walk. Whoever comes
-//! again keeps the folder and not its path.
+//! What surprised us: O_NOFOLLOW is about the last name of a path alone. Whoever may rename a folder on the way to it
+//! can put a link in its place, and have root read, empty, make or remove a file anywhere. So a link is followed, and
+//! `..` gone back by, only as long as every folder so far is root's or our own and nobody else may write there: then
+//! nobody else laid it. `/var/run` of an image leads to `/run`, but a link below a folder of the application's ends the
+//! walk. Whoever comes again keeps the folder and not its path.
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlinkat};

@@ -6,8 +6,8 @@
 //! process of an application could stop its neighbours.
 //!
 //! `--control` may name a place in somebody else's folder, and what he lays there must not have root make or remove a file
-//! elsewhere: so the folder is walked to ([`walk`](crate::walk)), and everything is done in it. Whoever may write there can still put a
-//! socket of his own in place of this one; that is for who chose the folder.
+//! elsewhere: so the folder is walked to ([`walk`](crate::walk)), and everything is done in it. Whoever may write there
+//! can still put a socket of his own in place of this one; that is for who chose the folder.
 //!
 //! What surprised us: a socket file outlives its process. Whether somebody listens behind it is only told by knocking. And
 //! between bind and listen nobody does: so from the knock to the listening a lock is held, or one that starts at the same

@@ -4,9 +4,9 @@
 //! The core opens it for reading and writing, so that a writer neither waits for a reader nor gets SIGPIPE. What was made
 //! here is taken away on leaving; a FIFO that was there before is used as it is and stays.
 //!
-//! The folder is often that of a program that is not root, and what it lays there must not lead us anywhere else. So the
-//! folder is walked to once ([`walk`](crate::walk)) and kept, and everything is done in it and never by the path again. Only the mode of
-//! what was made here is changed.
+//! The folder is often that of a program that is not root, and what it lays there must not lead us anywhere else. So
+//! the folder is walked to once ([`walk`](crate::walk)) and kept, and everything is done in it and never by the path
+//! again. Only the mode of what was made here is changed.
 
 use crate::walk::{self, folder_and_name, kind, look_at, open_seen, step};
 use nix::fcntl::OFlag;
@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// At first, so that nobody else opens it before us.
 const OURS: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
-/// Not the umask's business: any uid may write. And read: who opens a log to append to it may ask for more than it needs.
+/// Not the umask's business: any uid may write. And read: who opens a log to append to it may ask for more than it
+/// needs.
 const FOR_ALL: Mode = Mode::from_bits_truncate(0o666);
 
 const SOMETHING_ELSE: &str = "somebody put something else there";

@@ -118,7 +118,7 @@ fn a_folder_that_was_made_a_link_before_the_start_is_a_fault_and_nothing_changes
     for (name, fault) in [
         ("logs/access.log", "a link is on the way to it"),
         ("logs/error.log", "a link is on the way to it"),
-        ("../x", "goes back by \"..\""),
+        ("../x", "its path goes back by \"..\""),
         ("twin", "it has a second name"),
     ] {
         let path = folder.file(name);

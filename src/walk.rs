@@ -7,11 +7,14 @@
 //! walk. Whoever comes again keeps the folder and not its path.
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::geteuid;
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 /// As many as the kernel follows.
@@ -56,23 +59,17 @@ pub fn step(folder: impl AsFd, name: &Path, flags: OFlag) -> Result<OwnedFd, Err
     openat(folder, name, flags, Mode::from_bits_truncate(0o666))
 }
 
-/// Opens what was stepped to (O_PATH) and looked at, whatever has its name by now. Without /proc it takes the name, and
-/// sees afterwards that it was the same.
-pub fn open_seen(
-    seen: &OwnedFd,
-    folder: impl AsFd,
-    name: &Path,
-    flags: OFlag,
-) -> Result<OwnedFd, Errno> {
-    let by_number = format!("/proc/self/fd/{}", seen.as_raw_fd());
-    let opened = match open(&*by_number, flags | OFlag::O_CLOEXEC, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::EACCES) => step(folder, name, flags)?,
-        outcome => outcome?,
-    };
-    match identity(&fstat(&opened)?) == identity(&fstat(seen)?) {
-        true => Ok(opened),
-        false => Err(Errno::ESTALE),
-    }
+/// Opens what `found` (O_PATH) names, as `options` say: that very thing, whatever has taken its name since. For who may put
+/// a FIFO there, whose lock he holds, has an `open` by name wait for him, O_NONBLOCK or not. Without /proc it is an error.
+pub fn open_again(found: &File, options: &mut OpenOptions) -> io::Result<File> {
+    let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+    options
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(itself)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other("it cannot be opened without /proc"),
+            _ => error,
+        })
 }
 
 /// What has this name in the folder, be it a link.
@@ -188,6 +185,7 @@ fn is_own(there: &FileStat) -> bool {
 mod tests {
     use super::*;
     use std::fs::{self, Permissions};
+    use std::io::Read;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// A walk that begins in a folder with this mode, in which `to` is a folder, `file` a file, and the links lie:
@@ -243,5 +241,24 @@ mod tests {
             assert_eq!(walked("others", mode, "to/.."), Err(Errno::EINVAL));
             assert_eq!(walked("others", mode, "file/deep"), Err(Errno::ENOTDIR));
         }
+    }
+
+    #[test]
+    fn what_was_found_is_opened_whatever_has_taken_its_name() {
+        let name = format!("monopod-walk-{}", std::process::id());
+        let ground = std::env::temp_dir().join(name);
+        fs::create_dir(&ground).unwrap();
+        let (file, fifo) = (ground.join("file"), ground.join("fifo"));
+        fs::write(&file, "the one").unwrap();
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let (folder, name) = folder_and_name(&file).unwrap();
+        let found = File::from(step(&folder, name, OFlag::O_PATH).unwrap());
+        // An open of this by name would wait for a writer.
+        fs::rename(&fifo, &file).unwrap();
+        let mut text = String::new();
+        let mut again = open_again(&found, File::options().read(true)).unwrap();
+        again.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "the one");
+        fs::remove_dir_all(&ground).unwrap();
     }
 }

@@ -174,6 +174,7 @@ impl<'a> Core<'a> {
             self.victims.begin();
         }
         self.answer(machine, now);
+        scribe::catch_up();
         self.standing = machine.standing_order();
         None
     }
@@ -284,7 +285,7 @@ impl<'a> Core<'a> {
         own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
         own.extend(self.relay.iter().flat_map(Relay::descriptors));
         own.extend(self.terminal.descriptor());
-        own.extend(scribe::descriptor());
+        own.extend(scribe::descriptors());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
         }

@@ -9,7 +9,7 @@
 
 use super::core::{Core, FIRST_DYING_REST};
 use super::runs::Exec;
-use super::{last_words, reap, signals, spawn};
+use super::{last_words, reap, scribe, signals, spawn};
 use crate::machine::{Ending, Fact, RunId};
 use crate::net;
 use crate::relay::{Heard, Relay};
@@ -39,13 +39,16 @@ impl Core<'_> {
         self.inbox.tell(&mut self.records, facts);
     }
 
-    /// Neither the helper nor the relay stays stopped.
+    /// None of our own processes stays stopped.
     pub(super) fn keep_going(&self) {
         if let Some(helper) = &self.helper {
             net::keep_going(helper.pid, "the network helper");
         }
         if let Some(pid) = self.relay.as_ref().and_then(Relay::pid) {
             net::keep_going(pid, "the output relay");
+        }
+        if let Some(pid) = scribe::pid() {
+            net::keep_going(pid, "the process that writes the log");
         }
     }
 

@@ -14,7 +14,7 @@
 //! time would be taken for dead and lose its file.
 
 use crate::walk::{
-    self, Folder, folder_and_name, identity_of, kind, look_at, made_folder_and_name, open_seen,
+    self, Folder, folder_and_name, identity_of, kind, look_at, made_folder_and_name, open_again,
     step,
 };
 use nix::errno::Errno;
@@ -22,7 +22,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
 };
-use nix::sys::stat::{Mode, SFlag, fstat, umask};
+use nix::sys::stat::{Mode, SFlag, umask};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -146,9 +146,9 @@ impl<'f> Lock<'f> {
         name.push(".lock");
         let (folder, name) = (&place.folder.fd, PathBuf::from(name));
         let held = match Lock::open(folder, &name) {
-            Ok(held) => File::from(held),
+            Ok(held) => held,
             // Its holder removed it before we had opened it.
-            Err(Errno::ENOENT) => return Err(another_starts()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(another_starts()),
             Err(_) => return Ok(None),
         };
         match held.try_lock() {
@@ -165,17 +165,17 @@ impl<'f> Lock<'f> {
     }
 
     /// Makes it, or opens one that is there: a file and nothing else, for opening a FIFO may take for ever.
-    fn open(folder: &OwnedFd, name: &Path) -> Result<OwnedFd, Errno> {
+    fn open(folder: &OwnedFd, name: &Path) -> io::Result<File> {
         let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         match openat(folder, name, new, Mode::S_IRUSR | Mode::S_IWUSR) {
             Err(Errno::EEXIST) => {
-                let seen = step(folder, name, OFlag::O_PATH)?;
-                match kind(&fstat(&seen)?) {
-                    SFlag::S_IFREG => open_seen(&seen, folder, name, OFlag::O_WRONLY),
-                    _ => Err(Errno::EEXIST),
+                let found = File::from(step(folder, name, OFlag::O_PATH)?);
+                match found.metadata()?.is_file() {
+                    true => open_again(&found, File::options().write(true)),
+                    false => Err(Errno::EEXIST.into()),
                 }
             }
-            outcome => outcome,
+            outcome => Ok(outcome?.into()),
         }
     }
 

@@ -8,10 +8,13 @@
 //! the folder is walked to once ([`walk`](crate::walk)) and kept, and everything is done in it and never by the path
 //! again. Only the mode of what was made here is changed.
 
-use crate::walk::{self, folder_and_name, kind, look_at, open_seen, step};
+use crate::walk::{self, folder_and_name, kind, look_at, open_again, step};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use nix::unistd::{UnlinkatFlags, geteuid, mkfifoat, unlinkat};
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -48,8 +51,8 @@ impl Fifo {
             Ok(there) if kind(&there) == SFlag::S_IFIFO => false,
             Ok(there) => return Err(told(instead(&there))),
         };
-        let seen = step(&folder, name, OFlag::O_PATH).map_err(|errno| told(errno.desc()))?;
-        let there = fstat(&seen).map_err(|errno| told(errno.desc()))?;
+        let found = step(&folder, name, OFlag::O_PATH).map_err(|errno| told(errno.desc()))?;
+        let there = fstat(&found).map_err(|errno| told(errno.desc()))?;
         check(&there, is_made).map_err(told)?;
         let fifo = Fifo {
             is: walk::identity(&there),
@@ -57,20 +60,34 @@ impl Fifo {
             folder,
             is_made,
         };
-        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK;
-        match open_seen(&seen, &fifo.folder, name, flags) {
-            Ok(opened) => {
-                if is_made {
-                    // A file system that knows no modes has the one that suits it.
-                    let _ = fchmod(&opened, FOR_ALL);
-                }
-                Ok((opened, fifo))
-            }
-            Err(errno) => {
+        match fifo.open_found(&found.into()) {
+            Ok(opened) => Ok((opened, fifo)),
+            Err(why) => {
                 fifo.remove();
-                Err(told(errno.desc()))
+                Err(told(&why))
             }
         }
+    }
+
+    fn open_found(&self, found: &File) -> Result<OwnedFd, String> {
+        let opened: OwnedFd = match Path::new("/proc/self/fd").exists() {
+            true => open_again(found, File::options().read(true).write(true))
+                .map_err(|error| words(&error))?
+                .into(),
+            false => {
+                let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+                step(&self.folder, &self.name, flags).map_err(|errno| errno.desc().to_owned())?
+            }
+        };
+        // By its name something else can have come.
+        if fstat(&opened).map(|opened| walk::identity(&opened)) != Ok(self.is) {
+            return Err(SOMETHING_ELSE.to_owned());
+        }
+        if self.is_made {
+            // A file system that knows no modes has the one that suits it.
+            let _ = fchmod(&opened, FOR_ALL);
+        }
+        Ok(opened)
     }
 
     /// Whether they are one FIFO, by whatever paths.
@@ -113,5 +130,13 @@ fn instead(there: &FileStat) -> &'static str {
         SFlag::S_IFLNK => "a link is there already; remove it first",
         SFlag::S_IFDIR => "a folder is there already; remove it first",
         _ => "something that is no FIFO is there already; remove it first",
+    }
+}
+
+/// The kernel's words without the number that the standard library adds.
+fn words(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
     }
 }

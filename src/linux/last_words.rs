@@ -1,8 +1,8 @@
 //! Termination messages: the files in which containers leave their last words, and our own in the outer pod's.
 //!
 //! The path comes from a manifest, but what lies there may be anybody's: a pipe that nobody reads, a link to a file that
-//! only root may touch. So only regular files with one name are touched, no link is followed, on the way or at its end (`walk`),
-//! and nothing waits: what was looked at is opened, not what has its name by then.
+//! only root may touch. So only regular files with one name are touched, no link is followed at its end, nor on the way
+//! where others may lay one (`walk`), and nothing waits: what was looked at is opened, not what has its name by then.
 //!
 //! In a real pod each container has a file of its own at its path. Here, containers with the same path share it.
 
@@ -145,6 +145,8 @@ mod tests {
     #[test]
     fn a_link_in_place_of_a_folder_on_the_way_leads_nowhere() {
         let ground = Ground::new("way");
+        // Whatever the mode of the folder for temporary files.
+        fs::set_permissions(&ground.0, Permissions::from_mode(0o777)).unwrap();
         let (victim, way) = (ground.file("victim"), ground.file("app"));
         fs::create_dir(&victim).unwrap();
         fs::write(victim.join("msg"), "root's").unwrap();

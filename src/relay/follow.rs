@@ -20,7 +20,7 @@
 //! is not begun.
 
 use super::pages::SourceWords;
-use crate::walk::{folder_and_name, step};
+use crate::walk::{self, folder_and_name, kind, step};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
@@ -95,11 +95,7 @@ impl Followed {
             let readable = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             step(folder, Path::new("."), readable)
         });
-        let folder = folder.map_err(|errno| match errno {
-            Errno::ENOTDIR => told("a link is on the way to it; name the folder that it leads to"),
-            Errno::EINVAL => told("its path goes back by \"..\"; name it without"),
-            other => told(other.desc()),
-        })?;
+        let folder = folder.map_err(|errno| told(walk::why(errno)))?;
         let mut followed = Followed {
             path,
             folder,
@@ -287,10 +283,6 @@ impl Place {
         }
         words.slot.store(self.slot ^ 1, Ordering::Release);
     }
-}
-
-fn kind(there: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(there.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// Whoever gives a file a second name need not be allowed to read it.

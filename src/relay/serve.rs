@@ -11,6 +11,7 @@ use super::line::Line;
 use super::pages::{Board, Pages};
 use super::pipe::Pipe;
 use super::source::{Origin, Source};
+use nix::errno::Errno;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
 
@@ -129,13 +130,15 @@ impl<'a> Relay<'a> {
             }
         }
         // SAFETY: the vector outlives the call and the length is its own.
-        unsafe {
+        let answer = Errno::result(unsafe {
             libc::poll(
                 self.polled.as_mut_ptr(),
                 self.polled.len() as libc::nfds_t,
                 self.timeout(),
             )
-        };
+        });
+        // Refused to a process whose limit on descriptors somebody has lowered (EINVAL), and it never would be granted again.
+        self.is_lamed |= answer.is_err_and(|errno| errno != Errno::EINTR);
     }
 
     /// Milliseconds. Without a followed file that needs another look: none, so an idle relay never wakes up.

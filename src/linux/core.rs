@@ -265,9 +265,7 @@ impl<'a> Core<'a> {
         if let Some(helper) = &self.helper {
             watched.push(helper.link.as_fd().as_raw_fd());
         }
-        if let Some(relays) = self.relay.as_ref().and_then(Relay::watched) {
-            watched.push(relays);
-        }
+        watched.extend(self.relay.iter().flat_map(Relay::watched));
         let (records, ready) = (&mut self.records, &mut self.ready);
         wait::wait(self.inbox, watched, timeout, records, ready);
         timeout == Some(Duration::ZERO)

@@ -12,7 +12,7 @@ use super::runs::Exec;
 use super::{last_words, reap, scribe, signals, spawn};
 use crate::machine::{Ending, Fact, RunId};
 use crate::net;
-use crate::relay::{Heard, Relay};
+use crate::relay::Relay;
 use std::os::fd::{AsFd, AsRawFd};
 
 impl Core<'_> {
@@ -136,9 +136,7 @@ impl Core<'_> {
     fn hear_relay(&mut self) {
         let Some(relay) = &mut self.relay else { return };
         let is_ready = |fd: i32| self.ready.binary_search(&fd).is_ok();
-        if relay.watched().is_some_and(is_ready)
-            && let Heard::Lost(pid) = relay.hear(self.clock.now())
-        {
+        for pid in relay.hear(is_ready, self.clock.now()) {
             self.dying
                 .extend(Some(pid).filter(|pid| !net::collect(*pid)));
             self.dying_rest = FIRST_DYING_REST;

@@ -29,13 +29,14 @@ mod seen;
 mod send;
 mod take;
 
-pub use seen::{being_taken, in_hand};
+pub use seen::{being_taken, in_hand, is_taking};
 
 use super::format::{self, Dress, Place};
-use super::pages::{Buffers, FRESH_AT, LaneWords, OUTPUT_BYTES, Pages, SourceWords};
-use super::pipe::Pipe;
+use super::gear::{Buffers, Gear, LaneWords};
+use super::pages::{FRESH_AT, OUTPUT_BYTES, Pages, SourceWords};
 use super::stamp::Stamp;
 use super::target::{can_wait, enlarge, file_limit, is_file};
+use super::touch::Touch;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +77,7 @@ pub enum Rest {
 pub struct Lane<'p> {
     words: &'p LaneWords,
     pages: &'p Pages,
+    touch: &'p Touch<'p>,
     buffers: Buffers<'p>,
     staging: RawFd,
     into_staging: RawFd,
@@ -103,23 +105,24 @@ fn set(word: &AtomicU64, value: usize) {
 }
 
 impl<'p> Lane<'p> {
-    /// The lane to `target`, which is 1 or 2, as the last relay left it.
+    /// The lane with this gear, as the last relay left it.
     ///
     /// # Safety
     ///
-    /// Made once in a relay for each target, while no other relay lives.
-    pub unsafe fn new(pages: &'p Pages, target: RawFd, staging: &Pipe, way_out: &Pipe) -> Lane<'p> {
-        let number = target as usize - 1;
+    /// Made once in a relay for each gear, while no other relay uses that.
+    pub unsafe fn new(pages: &'p Pages, gear: &'p Gear, touch: &'p Touch<'p>) -> Lane<'p> {
+        let target = gear.lane as RawFd + 1;
         enlarge(target, OUTPUT_BYTES);
         Lane {
-            words: &pages.board().lanes[number],
+            words: gear.words(),
             pages,
+            touch,
             // SAFETY: by this function's own condition.
-            buffers: unsafe { pages.buffers(number) },
-            staging: staging.out.as_raw_fd(),
-            into_staging: staging.into.as_raw_fd(),
-            way_out: way_out.out.as_raw_fd(),
-            into_way_out: way_out.into.as_raw_fd(),
+            buffers: unsafe { gear.buffers() },
+            staging: gear.staging.out.as_raw_fd(),
+            into_staging: gear.staging.into.as_raw_fd(),
+            way_out: gear.way_out.out.as_raw_fd(),
+            into_way_out: gear.way_out.into.as_raw_fd(),
             target,
             is_straight: is_file(target),
             can_wait: can_wait(target),
@@ -127,6 +130,14 @@ impl<'p> Lane<'p> {
             birth_limit: file_limit(),
             stamp: Stamp::default(),
         }
+    }
+
+    /// Whether a turn is further than in the hands of whoever has the pipe of its source: no other must come before it.
+    pub fn is_on_its_way(&self) -> bool {
+        !matches!(
+            self.phase(),
+            phase::IDLE | phase::TAKING | phase::READING_MUCH
+        )
     }
 
     /// Whether no turn is under way.
@@ -147,6 +158,10 @@ impl<'p> Lane<'p> {
         self.words.phase.store(phase, Ordering::Release);
     }
 
+    fn torn(&self) -> &'p AtomicU64 {
+        &self.pages.board().torn[self.target as usize - 1]
+    }
+
     fn source(&self) -> &'p SourceWords {
         self.pages.source(get(&self.words.source))
     }
@@ -162,9 +177,9 @@ impl<'p> Lane<'p> {
         loop {
             match self.phase() {
                 phase::IDLE => return Rest::Done,
-                phase::TAKING => self.take(from),
+                phase::TAKING => self.touch.source(self.turn_of(), || self.take(from)),
                 phase::READING => self.read(),
-                phase::READING_MUCH => self.read_much(from),
+                phase::READING_MUCH => self.touch.source(self.turn_of(), || self.read_much(from)),
                 phase::DRESSING => self.dress(dress),
                 phase::WRITING => self.write(),
                 phase::FLUSHING | phase::STRAIGHT => {
@@ -209,14 +224,14 @@ impl<'p> Lane<'p> {
             cursor: get(&self.words.cursor),
             split: get(&source.split) == 1,
         };
+        // The beginning of a line that is out and whose rest was given up is ended first.
+        let torn = get(self.torn()) & 1;
         let stamp = if dress.is_timed() {
             self.stamp.now()
         } else {
             b""
         };
         let is_end = ended.is_some();
-        // The beginning of a line that is out and whose rest was given up is ended first.
-        let torn = get(&self.words.torn) & 1;
         self.buffers.output[0] = b'\n';
         let room = &mut self.buffers.output[torn..];
         let (output, after) = format::fill(dress, stamp, input, place, is_end, room);
@@ -260,7 +275,8 @@ impl<'p> Lane<'p> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pipe;
+    use super::super::pipe::{self, Pipe};
+    use super::super::touch::Alarm;
     use super::*;
     use nix::fcntl::OFlag;
 
@@ -269,9 +285,11 @@ mod tests {
         let pages = Pages::new(1).expect("memory");
         pages.choose_secret();
         let pipe = || Pipe::new(OFlag::O_NONBLOCK, 65536).expect("a pipe");
-        let (staging, way_out, fifo) = (pipe(), pipe(), pipe());
-        // SAFETY: the only lane of the only relay to these pages.
-        let mut lane = unsafe { Lane::new(&pages, 1, &staging, &way_out) };
+        let (gear, fifo) = (Gear::new(0).expect("memory and pipes"), pipe());
+        let alarm = Alarm::new().expect("a timer");
+        let touch = Touch::new(&pages.board().touched, &alarm);
+        // SAFETY: the only lane with this gear.
+        let mut lane = unsafe { Lane::new(&pages, &gear, &touch) };
         for (stolen, left) in [(5000, 3192), (8192, 0), (0, 8192)] {
             let text = [b'x'; 8192];
             assert_eq!(pipe::write(fifo.into.as_raw_fd(), &text), Ok(8192));

@@ -2,9 +2,9 @@
 //!
 //! | side | files | may |
 //! |---|---|---|
-//! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `last_words` | make pipes, fork relays; never read or write output, never make a call on a pipe, which could block |
+//! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `quarantine`, `last_words` | make pipes, fork relays; never read or write output, never make a call on a pipe, which could block |
 //! | a relay | `serve`, `lane`, `format`, `json`, `nudge`, `stamp` | block for a moment in a write where the target is no pipe; die at any moment |
-//! | both | `pages`, `pipe`, `line` | |
+//! | both | `pages`, `gear`, `pipe`, `line`, `touch` | |
 //!
 //! What is guaranteed, for a relay that is killed at any moment: no byte lost and none doubled where 1 and 2 are pipes,
 //! sockets or terminals (`lane` says how, and what holds for files and the rest). For
@@ -20,6 +20,7 @@
 mod fifo;
 mod follow;
 mod format;
+mod gear;
 mod json;
 mod keeper;
 mod lane;
@@ -28,23 +29,26 @@ mod line;
 mod nudge;
 mod pages;
 mod pipe;
+mod quarantine;
 mod serve;
 mod source;
 mod stamp;
 mod target;
+mod touch;
 
+use self::gear::Gear;
 use self::keeper::Keeper;
 use self::last_words::Instance;
 use self::line::Line;
-use self::pages::{INPUT_BYTES, OUTPUT_BYTES, Pages};
-use self::pipe::Pipe;
+use self::pages::Pages;
+use self::quarantine::Held;
 use self::source::{Origin, Source};
+use self::touch::{Alarm, Touch};
 use crate::confine::{self, Jail};
 use crate::descriptors;
 use crate::plan::{Format, Output, Outputs, Plan, ProgramId};
 use crate::time::Time;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::resource::Resource;
 use std::os::fd::{AsRawFd, RawFd};
@@ -63,10 +67,13 @@ const MOST_LOOKS: u32 = 16;
 pub struct Relay {
     pages: Pages,
     sources: Vec<Source>,
-    /// Staging and way out of standard output, then of standard error.
-    pipes: [Pipe; 4],
+    /// One for standard output, one for standard error; and more of either once somebody held up a relay.
+    gears: Vec<Gear>,
+    alarm: Alarm,
     keeper: Keeper,
     process: Option<Process>,
+    /// Those before it that cannot end yet.
+    held: Vec<Held>,
     /// Programs whose last words are wanted.
     instances: Vec<Instance>,
     /// What had been taken from all sources when the last relay was lost.
@@ -80,6 +87,8 @@ pub struct Relay {
 struct Process {
     pid: i32,
     line: Line,
+    /// When we sent it SIGKILL.
+    condemned: Option<Time>,
 }
 
 /// A program's way to the relay.
@@ -106,15 +115,6 @@ impl Relayed<'_> {
     }
 }
 
-/// What was to be heard of the relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing that matters.
-    Nothing,
-    /// The process with this pid hung up.
-    Lost(i32),
-}
-
 impl Relay {
     /// Opens what a plan asks for; `None` if nothing is relayed or captured. `colours` tells for 1 and 2 whether a
     /// terminal is behind it that wants colours. All faults at once.
@@ -134,19 +134,14 @@ impl Relay {
                 followed.begin(pages.source(number));
             }
         }
-        let pipe = |bytes| Pipe::new(OFlag::O_NONBLOCK, bytes).map_err(told);
-        let pipes = [
-            pipe(INPUT_BYTES)?,
-            pipe(OUTPUT_BYTES)?,
-            pipe(INPUT_BYTES)?,
-            pipe(OUTPUT_BYTES)?,
-        ];
         let mut relay = Relay {
             pages,
             sources,
-            pipes,
+            gears: vec![Gear::new(0).map_err(told)?, Gear::new(1).map_err(told)?],
+            alarm: Alarm::new().map_err(told)?,
             keeper: Keeper::default(),
             process: None,
+            held: Vec::new(),
             instances: Vec::new(),
             taken_before: 0,
             has_drained: false,
@@ -205,19 +200,17 @@ impl Relay {
         self.keeper.deadline()
     }
 
-    /// Every descriptor that must stay open; the line to the relay among them, see [`watched`](Relay::watched).
+    /// Every descriptor that must stay open, those to [watch](Relay::watched) among them.
     pub fn descriptors(&self) -> Vec<RawFd> {
-        let pipes = self
-            .pipes
-            .iter()
-            .flat_map(|pipe| [pipe.out.as_raw_fd(), pipe.into.as_raw_fd()]);
+        let gears = self.gears.iter().flat_map(Gear::descriptors);
         let sources = self.sources.iter().flat_map(Source::descriptors);
-        pipes.chain(sources).chain(self.watched()).collect()
+        gears.chain(sources).chain(self.watched()).collect()
     }
 
-    /// The descriptor to wait for.
-    pub fn watched(&self) -> Option<RawFd> {
-        self.process.as_ref().map(|process| process.line.raw())
+    /// The descriptors to wait for.
+    pub fn watched(&self) -> impl Iterator<Item = RawFd> {
+        let line = self.process.iter().map(|process| process.line.raw());
+        line.chain([self.alarm.raw()]).chain(self.lines_of_held())
     }
 
     /// The relay's process.
@@ -225,18 +218,37 @@ impl Relay {
         self.process.as_ref().map(|process| process.pid)
     }
 
-    /// Hears what the relay has to say.
-    pub fn hear(&mut self, now: Time) -> Heard {
-        let Some(process) = &self.process else {
-            return Heard::Nothing;
-        };
+    /// Hears what there is to hear of what is ready. The pids of those that hung up.
+    pub fn hear(&mut self, is_ready: impl Fn(RawFd) -> bool, now: Time) -> Vec<i32> {
+        let mut lost = Vec::new();
+        if self
+            .process
+            .as_ref()
+            .is_some_and(|process| is_ready(process.line.raw()))
+        {
+            lost.extend(self.hear_process(now));
+        }
+        if self.lines_of_held().any(&is_ready) {
+            lost.extend(self.take_in(now));
+        }
+        if is_ready(self.alarm.raw()) {
+            self.alarm.hear();
+            self.look(now);
+        }
+        lost
+    }
+
+    /// Its pid, if it hung up.
+    fn hear_process(&mut self, now: Time) -> Option<i32> {
+        let process = self.process.as_ref()?;
         let (spoke, lives) = process.line.hear();
         self.has_drained |= spoke && self.pages.board().drained.load(Ordering::Acquire) == 1;
         if lives {
-            return Heard::Nothing;
+            return None;
         }
-        let pid = process.pid;
+        let (pid, is_condemned) = (process.pid, process.condemned.is_some());
         if !self.has_drained
+            && !is_condemned
             && !std::mem::take(&mut self.is_death_expected)
             && let Some(deaths) = self.keeper.tell(now)
         {
@@ -248,11 +260,9 @@ impl Relay {
         }
         self.process = None;
         let taken = self.taken();
-        self.keeper.lost(
-            now,
-            taken != std::mem::replace(&mut self.taken_before, taken),
-        );
-        Heard::Lost(pid)
+        let did_work = taken != std::mem::replace(&mut self.taken_before, taken);
+        self.keeper.lost(now, did_work || is_condemned);
+        Some(pid)
     }
 
     /// A program has ended: its last line is complete, whatever comes after it in its pipes. Where that is, others find out.
@@ -279,7 +289,10 @@ impl Relay {
     /// The same, if the relay is not just moving some of them.
     fn written_to(&self, number: usize) -> u64 {
         let source = &self.sources[number];
-        let moving = lane::being_taken(&self.pages, source.lane, number, &self.pipes);
+        let gears = self.gears.iter().filter(|gear| gear.lane == source.lane);
+        let moving: u64 = gears
+            .map(|gear| lane::being_taken(&self.pages, number, gear))
+            .sum();
         let held = pipe::held(source.out.as_raw_fd()) as u64;
         let taken = self.pages.source(number).taken.load(Ordering::Acquire);
         moving + held + taken
@@ -326,9 +339,9 @@ impl Relay {
                 words.written.load(Ordering::Acquire).saturating_sub(taken)
             })
             .sum();
-        let lanes = &self.pages.board().lanes;
-        let in_hand: usize = lanes.iter().map(lane::in_hand).sum();
-        let lost = lanes.iter().map(|lane| lane.lost.load(Ordering::Acquire));
+        let lanes = self.gears.iter().map(Gear::words);
+        let in_hand: usize = lanes.clone().map(lane::in_hand).sum();
+        let lost = lanes.map(|lane| lane.lost.load(Ordering::Acquire));
         (waiting + in_hand as u64, lost.sum())
     }
 
@@ -339,6 +352,8 @@ impl Relay {
 
     fn fork(&self) -> Result<Process, Errno> {
         let (core, relay) = line::pair()?;
+        // The last one may have ended in the middle of a touch.
+        self.pages.board().touched.store(0, Ordering::Release);
         // SAFETY: no flags, so this is a fork: memory and descriptors are copies but for the shared pages, and no pointer
         // is passed. All arguments being zero, their order, which differs between machines, does not matter. The child has
         // the one thread that called, and leaves by _exit below without running anything of the caller's.
@@ -354,6 +369,7 @@ impl Relay {
             pid => Ok(Process {
                 pid: pid as i32,
                 line: core,
+                condemned: None,
             }),
         }
     }
@@ -365,12 +381,17 @@ impl Relay {
         }));
         let jail = self.enter_jail(line);
         log::debug!("output relay: {jail}");
+        let touch = Touch::new(&self.pages.board().touched, &self.alarm);
+        let gears: Vec<&Gear> = self.free_gears().map(|(_, gear)| gear).collect();
+        let numbers = 0..self.sources.len();
+        let set_aside = numbers.map(|number| self.is_set_aside(number)).collect();
         // SAFETY: this process was forked for it. The last relay was seen to hang up, which is the last thing a process
-        // does, so it writes to the pages no more.
-        unsafe { serve::Relay::new(&self.pages, &self.sources, &self.pipes, line) }.serve();
+        // does; or it is held up, runs no more instructions, and its gear is not among these.
+        unsafe { serve::Relay::new(&self.pages, &self.sources, &gears, set_aside, line, &touch) }
+            .serve();
     }
 
-    /// A relay keeps 1 and 2, the reading ends, the folders of followed files, its own pipes and its line. It may outlive a core that was killed, until
+    /// A relay keeps 1 and 2, the reading ends, the folders of followed files, its own pipes, its line and the alarm. It may outlive a core that was killed, until
     /// the last writer is gone, so it does not die with it.
     fn enter_jail(&self, line: &Line) -> Jail {
         let mut jail = Jail::default();
@@ -378,9 +399,8 @@ impl Relay {
         jail.note("the root directory", nix::unistd::chdir("/"));
         let mut own: Vec<RawFd> = self.sources.iter().map(|s| s.out.as_raw_fd()).collect();
         own.extend(self.sources.iter().filter_map(Source::folder));
-        own.extend(self.pipes.iter().map(|pipe| pipe.out.as_raw_fd()));
-        own.extend(self.pipes.iter().map(|pipe| pipe.into.as_raw_fd()));
-        own.push(line.raw());
+        own.extend(self.gears.iter().flat_map(Gear::descriptors));
+        own.extend([line.raw(), self.alarm.raw()]);
         let closed = descriptors::close_all_but(own);
         jail.note("closing inherited descriptors", closed);
         jail.note("a signal that ends a wait", nudge::prepare());

@@ -1,8 +1,8 @@
 //! The memory that outlives a relay: shared by the core and every relay that it forks, one after the other.
 //!
 //! A relay keeps nothing of value anywhere else. Its progress is in words that are stored one at a time, each so that a
-//! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). The buffers
-//! are filled before the word that says so is stored.
+//! SIGKILL before or after it leaves a state from which the next relay goes on (see [`lane`](super::lane)). A carry is
+//! filled before the word that says so is stored. What a turn needs is in its [`gear`](super::gear).
 //!
 //! Only a relay writes here, but for what the core writes: that programs ended, and that it is time to come to an end; and
 //! what a child of the core writes before it becomes a program again: where it ended. The core believes nothing that it
@@ -15,6 +15,7 @@ mod tail;
 pub use marks::Marks;
 pub use tail::{TAIL_BYTES, TailWords};
 
+use super::gear::map;
 use nix::errno::Errno;
 use std::mem::size_of;
 use std::ptr::NonNull;
@@ -33,31 +34,6 @@ pub const SECRET_BYTES: usize = 16;
 /// Dressed lines on their way out, and what the pipes on that way are asked to hold. Twice the input: a batch whose lines
 /// have grown goes out in one go, where a rest of it would cost a turn of its own (6 % of a relayed line).
 pub const OUTPUT_BYTES: usize = 512 * 1024;
-
-/// The progress of one lane. What each word means, and when, is `lane`'s.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct LaneWords {
-    pub phase: AtomicU64,
-    pub source: AtomicU64,
-    pub staged: AtomicU64,
-    pub taken_after: AtomicU64,
-    pub carried: AtomicU64,
-    pub input: AtomicU64,
-    pub cursor: AtomicU64,
-    pub cursor_after: AtomicU64,
-    pub split_after: AtomicU64,
-    pub output: AtomicU64,
-    pub base: AtomicU64,
-    pub base_after: AtomicU64,
-    pub place_before: AtomicU64,
-    /// Bytes in the way out, as far as was seen: for the core, which must not ask the pipe.
-    pub in_way_out: AtomicU64,
-    /// 1 if what came out last was the beginning of a line that was then given up.
-    pub torn: AtomicU64,
-    /// Bytes that nobody wanted: the reader is gone, or the disk is full.
-    pub lost: AtomicU64,
-}
 
 /// The progress of one source.
 #[derive(Debug, Default)]
@@ -100,8 +76,10 @@ pub struct Board {
     pub drain: AtomicU64,
     /// 1 once what was there by then is out.
     pub drained: AtomicU64,
-    /// The two lanes: standard output, standard error.
-    pub lanes: [LaneWords; 2],
+    /// The number and 1 of the source of whose pipe a relay asks something just now; 0 is none. See `touch`.
+    pub touched: AtomicU64,
+    /// Of each stream, 1 if what came out last was the beginning of a line that was then given up.
+    pub torn: [AtomicU64; 2],
     /// Sixteen bytes that no writer can guess, see `lane`.
     pub secret: [AtomicU64; 2],
 }
@@ -113,39 +91,15 @@ pub struct Pages {
     sources: usize,
 }
 
-/// The buffers of one lane.
-pub struct Buffers<'a> {
-    pub input: &'a mut [u8],
-    pub output: &'a mut [u8],
-}
-
 const fn up_to_a_page(bytes: usize) -> usize {
     bytes.next_multiple_of(4096)
 }
 
-const BUFFERS_BYTES: usize = up_to_a_page(FRESH_AT + INPUT_BYTES + OUTPUT_BYTES);
-
 impl Pages {
     /// For so many sources. Nothing of it costs memory before it is touched.
     pub fn new(sources: usize) -> Result<Pages, Errno> {
-        // SAFETY: a new mapping, wherever the kernel likes.
-        let start: *mut libc::c_void = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                Pages::length(sources),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        match NonNull::new(start.cast::<u8>()) {
-            Some(mapped) if start != libc::MAP_FAILED => Ok(Pages {
-                start: mapped,
-                sources,
-            }),
-            _ => Err(Errno::last()),
-        }
+        let start = map(Pages::length(sources))?;
+        Ok(Pages { start, sources })
     }
 
     fn words_length(sources: usize) -> usize {
@@ -157,7 +111,7 @@ impl Pages {
     }
 
     fn tails_at(sources: usize) -> usize {
-        Pages::words_length(sources) + 2 * BUFFERS_BYTES + sources * up_to_a_page(CARRY_BYTES)
+        Pages::words_length(sources) + sources * up_to_a_page(CARRY_BYTES)
     }
 
     /// What concerns all.
@@ -173,27 +127,6 @@ impl Pages {
         let offset = size_of::<Board>() + number * size_of::<SourceWords>();
         // SAFETY: as above; within the words by the assertion, and aligned because both sizes are multiples of 8.
         unsafe { self.start.add(offset).cast().as_ref() }
-    }
-
-    /// The buffers of a lane.
-    ///
-    /// # Safety
-    ///
-    /// Called once in a process for each lane, and only in a relay, while no other relay lives.
-    pub unsafe fn buffers(&self, lane: usize) -> Buffers<'_> {
-        assert!(lane < 2, "one lane for each stream");
-        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES;
-        // SAFETY: within the mapping; that nobody else has these bytes is the caller's promise.
-        unsafe {
-            let input = self.start.add(offset).as_ptr();
-            Buffers {
-                input: std::slice::from_raw_parts_mut(input, FRESH_AT + INPUT_BYTES),
-                output: std::slice::from_raw_parts_mut(
-                    input.add(FRESH_AT + INPUT_BYTES),
-                    OUTPUT_BYTES,
-                ),
-            }
-        }
     }
 
     /// The secret as bytes.
@@ -215,21 +148,6 @@ impl Pages {
         }
     }
 
-    /// In the core: whether the secret stands in the input of a lane so that it ends at `end`.
-    pub fn has_secret_at(&self, lane: usize, end: usize) -> bool {
-        if lane >= 2 || !(SECRET_BYTES..=FRESH_AT + INPUT_BYTES).contains(&end) {
-            return false;
-        }
-        let offset = Pages::words_length(self.sources) + lane * BUFFERS_BYTES + end - SECRET_BYTES;
-        let mut bytes = [0; SECRET_BYTES];
-        // SAFETY: within the mapping by the check above. A relay may be writing there; bytes torn in half are no secret.
-        unsafe {
-            let place = self.start.add(offset).as_ptr();
-            std::ptr::copy_nonoverlapping(place, bytes.as_mut_ptr(), SECRET_BYTES);
-        }
-        bytes == self.secret()
-    }
-
     /// Copies the carry of a source into `to`.
     pub fn read_carry(&self, number: usize, to: &mut [u8]) {
         assert!(to.len() <= CARRY_BYTES, "no carry is longer");
@@ -246,9 +164,7 @@ impl Pages {
 
     fn carry(&self, number: usize) -> *mut u8 {
         assert!(number < self.sources, "sources are numbered by their place");
-        let offset = Pages::words_length(self.sources)
-            + 2 * BUFFERS_BYTES
-            + number * up_to_a_page(CARRY_BYTES);
+        let offset = Pages::words_length(self.sources) + number * up_to_a_page(CARRY_BYTES);
         // SAFETY: within the mapping by the assertion.
         unsafe { self.start.add(offset).as_ptr() }
     }

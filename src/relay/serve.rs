@@ -6,11 +6,12 @@
 //! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
 
 use super::follow::{Following, QUIET};
+use super::gear::Gear;
 use super::lane::{Lane, Rest};
 use super::line::Line;
 use super::pages::{Board, Pages};
-use super::pipe::Pipe;
 use super::source::{Origin, Source};
+use super::touch::Touch;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
@@ -20,14 +21,19 @@ pub struct Relay<'a> {
     pages: &'a Pages,
     sources: &'a [Source],
     lanes: [Lane<'a>; 2],
+    /// Half-done turns in other gears, which come before anything new.
+    behind: [Vec<Lane<'a>>; 2],
     line: &'a Line,
+    touch: &'a Touch<'a>,
     /// Where each source has come to its end for this drain; `None` while there is none.
     targets: Option<Vec<u64>>,
     has_told: bool,
     is_orphan: bool,
     /// It must leave the rest to the next relay.
     is_lamed: bool,
-    /// Sources whose last writer is gone.
+    /// Sources that would hold us up.
+    set_aside: Vec<bool>,
+    /// Sources whose last writer is gone, or on whom nobody waits any more.
     closed: Vec<bool>,
     polled: Vec<libc::pollfd>,
     /// Followed paths, by source.
@@ -41,30 +47,35 @@ impl<'a> Relay<'a> {
     ///
     /// # Safety
     ///
-    /// Made once in a process that was forked for it, while no other relay lives.
+    /// Made once in a process that was forked for it, while no other relay runs or uses these gears.
     pub unsafe fn new(
         pages: &'a Pages,
         sources: &'a [Source],
-        pipes: &'a [Pipe; 4],
+        gears: &[&'a Gear],
+        set_aside: Vec<bool>,
         line: &'a Line,
+        touch: &'a Touch<'a>,
     ) -> Relay<'a> {
-        let [staging_out, way_out, staging_err, way_err] = pipes;
+        let [mut out, mut err] = [0, 1].map(|lane| {
+            let its = gears.iter().filter(|gear| gear.lane == lane);
+            // SAFETY: by this function's own condition.
+            let lanes = its.map(|gear| unsafe { Lane::new(pages, gear, touch) });
+            by_turn(lanes.collect())
+        });
+        let first = |lanes: &mut Vec<Lane<'a>>| lanes.pop().expect("each stream has a free gear");
         Relay {
             pages,
             sources,
-            // SAFETY: by this function's own condition.
-            lanes: unsafe {
-                [
-                    Lane::new(pages, 1, staging_out, way_out),
-                    Lane::new(pages, 2, staging_err, way_err),
-                ]
-            },
+            lanes: [first(&mut out), first(&mut err)],
+            behind: [out, err],
             line,
+            touch,
             targets: None,
             has_told: false,
             is_orphan: false,
             is_lamed: false,
-            closed: vec![false; sources.len()],
+            closed: set_aside.clone(),
+            set_aside,
             polled: Vec::new(),
             followed: sources
                 .iter()
@@ -181,13 +192,16 @@ impl<'a> Relay<'a> {
 
     fn look_for_drain(&mut self) {
         let is_asked = self.is_orphan || self.board().drain.load(Ordering::Acquire) != 0;
-        if !is_asked || self.targets.is_some() {
+        if !is_asked || self.targets.is_some() || self.is_behind() {
             return;
         }
         let targets: Vec<u64> = (0..self.sources.len())
             .map(|number| {
+                if self.set_aside[number] {
+                    return 0;
+                }
                 let words = self.pages.source(number);
-                let waiting = self.sources[number].waiting(words);
+                let waiting = self.waiting(number);
                 let target = words.taken.load(Ordering::Acquire) + waiting;
                 words.written.store(target, Ordering::Release);
                 // What has no end by then, ends there; but not before writers that nobody has stopped.
@@ -205,20 +219,43 @@ impl<'a> Relay<'a> {
 
     /// Where programs ended of which the core has told. No turn is under way that has not counted what it took.
     fn place_ends(&self) {
-        for (number, source) in self.sources.iter().enumerate() {
+        if self.is_behind() {
+            return;
+        }
+        for number in 0..self.sources.len() {
             let words = self.pages.source(number);
-            if words.marks.are_unplaced() {
-                let written = words.taken.load(Ordering::Acquire) + source.waiting(words);
+            if words.marks.are_unplaced() && !self.set_aside[number] {
+                let written = words.taken.load(Ordering::Acquire) + self.waiting(number);
                 words.written.store(written, Ordering::Release);
                 words.marks.place(written);
             }
         }
     }
 
+    /// Half-done turns in other gears have not all counted what they took.
+    fn is_behind(&self) -> bool {
+        self.behind.iter().any(|lanes| !lanes.is_empty())
+    }
+
+    /// Bytes that were written to a source and not yet taken.
+    fn waiting(&self, number: usize) -> u64 {
+        let (source, words) = (&self.sources[number], self.pages.source(number));
+        match source.origin {
+            Origin::Followed(_) => source.waiting(words),
+            Origin::Program(_) | Origin::Fifo(_) => {
+                self.touch.source(number, || source.waiting(words))
+            }
+        }
+    }
+
+    /// With a source set aside only if nobody is left who could take it in again.
     fn is_drained(&self) -> bool {
         let Some(targets) = &self.targets else {
             return false;
         };
+        if self.set_aside.contains(&true) && !self.is_orphan {
+            return false;
+        }
         self.lanes.iter().all(Lane::is_idle)
             && targets.iter().enumerate().all(|(number, target)| {
                 let words = self.pages.source(number);
@@ -227,7 +264,7 @@ impl<'a> Relay<'a> {
                     Some(following) => !following.is_behind,
                     None => words.taken.load(Ordering::Acquire) >= *target,
                 };
-                is_read && !words.marks.are_left()
+                self.set_aside[number] || (is_read && !words.marks.are_left())
             })
     }
 
@@ -285,7 +322,8 @@ impl<'a> Relay<'a> {
     fn complete_ended(&mut self, lane: usize) {
         for number in 0..self.sources.len() {
             let is_marked = self.pages.source(number).marks.next().is_some();
-            if !is_marked || self.sources[number].lane != lane || !self.lanes[lane].is_idle() {
+            let is_possible = self.lanes[lane].is_idle() && !self.set_aside[number];
+            if !is_marked || self.sources[number].lane != lane || !is_possible {
                 continue;
             }
             match &self.followed[number] {
@@ -298,7 +336,18 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// Goes on with the turn in hand, and with those that are left in other gears.
     fn finish(&mut self, lane: usize) -> Rest {
+        loop {
+            let rest = self.advance(lane);
+            match self.behind[lane].pop_if(|_| rest == Rest::Done) {
+                Some(next) => self.lanes[lane] = next,
+                None => return rest,
+            }
+        }
+    }
+
+    fn advance(&mut self, lane: usize) -> Rest {
         let number = self.lanes[lane].turn_of();
         let (source, words) = (&self.sources[number], self.pages.source(number));
         let passed = words.marks.passed();
@@ -314,4 +363,14 @@ impl<'a> Relay<'a> {
     fn board(&self) -> &'a Board {
         self.pages.board()
     }
+}
+
+/// Lanes of one stream in such an order that the last is first to work: after the one whose lines are on their way, for a line of more
+/// than a page must not be torn by another. Of those that have nothing to do one is enough.
+fn by_turn(mut lanes: Vec<Lane<'_>>) -> Vec<Lane<'_>> {
+    lanes.sort_by_key(|lane| (lane.is_on_its_way(), !lane.is_idle()));
+    let idle = lanes.iter().filter(|lane| lane.is_idle()).count();
+    let spare = idle.saturating_sub(usize::from(idle == lanes.len()));
+    lanes.drain(..spare);
+    lanes
 }

@@ -29,6 +29,8 @@ pub struct Source {
     pub out: OwnedFd,
     /// Where they go in; a FIFO is open for both.
     into: Option<OwnedFd>,
+    /// What it is to people.
+    pub label: String,
     /// Whose it is.
     pub origin: Origin,
     /// 0 to standard output, 1 to standard error.
@@ -93,6 +95,7 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
                 Ok((out, into)) => sources.push(Source {
                     out,
                     into: Some(into),
+                    label: format!("{}'s standard {}", relayed.container, name_of(stream)),
                     origin: Origin::Program(*program),
                     lane: lane_of(stream),
                     dress: dress(Some(&relayed.container), relayed.format, stream),
@@ -121,6 +124,7 @@ pub fn open_all(outputs: &Outputs, colours: [bool; 2]) -> Result<Vec<Source>, Ve
             Ok((out, origin)) => sources.push(Source {
                 out,
                 into: None,
+                label: capture.path.display().to_string(),
                 origin,
                 lane: lane_of(capture.stream),
                 dress: dress(name, outputs.format_for(name), capture.stream),
@@ -163,6 +167,13 @@ fn no_pipe(container: &str, errno: Errno) -> String {
         "cannot make a pipe for the output of {container}: {}{advice}",
         errno.desc()
     )
+}
+
+fn name_of(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "output",
+        Stream::Stderr => "error",
+    }
 }
 
 fn lane_of(stream: Stream) -> usize {

@@ -11,22 +11,38 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Who is started with this variable holds.
-const HOLDS: &str = "MONOPOD_TEST_HOLDS";
+pub const HOLDS: &str = "MONOPOD_TEST_HOLDS";
 
-/// No story, but what a container does in one: holds the mutex of the pipe behind its standard output, until it is killed.
+/// No story, but what a container does in one: writes a line, and holds the mutex of the pipe behind its standard output, until it
+/// is killed. Both in one call, so that no relay comes between.
 #[test]
 fn holder() {
     if std::env::var_os(HOLDS).is_none() {
         return;
     }
-    let (_quiet, from) = UnixStream::pair().expect("two sockets");
+    let (mut quiet, from) = UnixStream::pair().expect("two sockets");
+    quiet.write_all(b"hello\n").expect("there is room");
+    let enough: libc::c_int = 4096;
+    // SAFETY: one int, of its size. A splice of so many bytes waits for all of them.
+    let set = unsafe {
+        let size = size_of_val(&enough) as libc::socklen_t;
+        let value = (&raw const enough).cast();
+        libc::setsockopt(
+            from.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            value,
+            size,
+        )
+    };
+    assert_eq!(set, 0);
     let none = std::ptr::null_mut;
     // SAFETY: plain numbers; no offsets.
     unsafe { libc::splice(from.as_raw_fd(), none(), 1, none(), 4096, 0) };
 }
 
 /// Waits until a process holds.
-fn until_it_holds(pid: i32) {
+pub fn until_it_holds(pid: i32) {
     until("the pipe is held", || {
         let mut threads = std::fs::read_dir(format!("/proc/{pid}/task"))
             .ok()?

@@ -97,7 +97,7 @@ impl Life {
         let thread = std::thread::spawn(move || {
             let mut dice = 88_172_645_463_325_252_u64;
             while !is_over.load(Ordering::Relaxed) {
-                if let Some(pid) = relay_of(core) {
+                for pid in children_of(core, RELAY) {
                     // SAFETY: plain numbers. Should the relay have died since, the number is hardly another's yet.
                     unsafe { libc::kill(pid, libc::SIGKILL) };
                     count.fetch_add(1, Ordering::Relaxed);
@@ -134,20 +134,28 @@ impl Murder {
 
 /// The relay of this core, from /proc.
 pub fn relay_of(core: i32) -> Option<i32> {
-    child_of(core, "monopod-relay")
+    child_of(core, RELAY)
 }
+
+const RELAY: &str = "monopod-relay";
 
 /// A child that goes by this name, from /proc.
 pub fn child_of(core: i32, name: &str) -> Option<i32> {
-    let children = std::fs::read_dir("/proc").ok()?;
-    children.flatten().find_map(|entry| {
+    children_of(core, name).into_iter().next()
+}
+
+/// All of them.
+fn children_of(core: i32, name: &str) -> Vec<i32> {
+    let children = std::fs::read_dir("/proc").expect("it is mounted");
+    let its = children.flatten().filter_map(|entry| {
         let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
         let rest = stat.strip_prefix(&format!("{pid} ({name}) "))?;
         let mut words = rest.split(' ');
         let lives = words.next()? != "Z";
         (lives && words.next()? == core.to_string()).then_some(pid)
-    })
+    });
+    its.collect()
 }
 
 /// Waits until it holds.

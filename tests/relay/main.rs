@@ -16,4 +16,5 @@ mod killed;
 mod life;
 mod paths;
 mod pods;
+mod quarantine;
 mod volume;

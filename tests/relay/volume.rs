@@ -239,7 +239,28 @@ fn inherited_output_has_no_relay_and_no_pipe_between() {
 
 #[test]
 fn a_relay_with_nothing_to_do_does_nothing() {
-    let life = begin(&["--output", "prefix", "--", "sleep", "100"]);
+    for script in ["sleep 100", "echo once; exec sleep 100"] {
+        does_nothing(script);
+    }
+}
+
+/// After the work, an alarm goes off once (see `relay/touch.rs`).
+fn until_the_alarm_is_off(core: i32) {
+    let folder = format!("/proc/{core}/fdinfo");
+    until("no timer is set", || {
+        let infos = std::fs::read_dir(&folder).ok()?.flatten();
+        let mut timers = infos.filter_map(|info| {
+            let text = std::fs::read_to_string(info.path()).ok()?;
+            text.contains("clockid:").then_some(text)
+        });
+        timers
+            .all(|text| text.contains("it_value: (0, 0)"))
+            .then_some(())
+    });
+}
+
+fn does_nothing(script: &str) {
+    let mut life = begin(&["--output", "prefix", "--", "sh", "-c", script]);
     let relay = until("there is a relay", || crate::life::relay_of(life.pid()));
     let of = |pid: i32, name: &str| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -247,6 +268,12 @@ fn a_relay_with_nothing_to_do_does_nothing() {
         line.split_whitespace().nth(1).map(str::to_owned)
     };
     let switches = |pid| of(pid, "voluntary_ctxt_switches").and_then(|n| n.parse::<u64>().ok());
+    if script.contains("once") {
+        let (out, mut line) = (life.out.as_mut().expect("a pipe"), String::new());
+        out.read_line(&mut line).expect("text");
+        assert_eq!(line, "sh | once\n");
+        until_the_alarm_is_off(life.pid());
+    }
     until("it waits", || switches(relay).filter(|count| *count > 0));
     // The core wakes once after it has begun, to install its handlers.
     until("the core sleeps with its handlers", || {

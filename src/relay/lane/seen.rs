@@ -1,15 +1,16 @@
 //! What the core, and a child of it, can tell of a lane from its words. It believes none of them further than a number in a message, or a
 //! line that is completed early.
 
-use super::super::pages::{FRESH_AT, LaneWords, Pages};
-use super::super::pipe::{self, Pipe};
+use super::super::gear::{Gear, LaneWords};
+use super::super::pages::{FRESH_AT, Pages};
+use super::super::pipe;
 use super::{get, phase};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
 /// In a child of the core: bytes of a source that a relay has moved and not yet counted as taken.
-pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4]) -> u64 {
-    let words = &pages.board().lanes[lane];
+pub fn being_taken(pages: &Pages, source: usize, gear: &Gear) -> u64 {
+    let words = gear.words();
     let counted = pages.source(source).taken.load(Ordering::Acquire);
     let uncounted = words
         .taken_after
@@ -17,11 +18,11 @@ pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4])
         .saturating_sub(counted);
     match words.phase.load(Ordering::Acquire) {
         phase::TAKING if get(&words.source) == source => {
-            pipe::held(pipes[2 * lane].out.as_raw_fd()) as u64
+            pipe::held(gear.staging.out.as_raw_fd()) as u64
         }
         phase::READING_MUCH if get(&words.source) == source => {
             let end = FRESH_AT + get(&words.staged);
-            match pages.has_secret_at(lane, end) {
+            match gear.input_before(end) == Some(pages.secret()) {
                 true => 0,
                 false => uncounted,
             }
@@ -29,6 +30,12 @@ pub fn being_taken(pages: &Pages, lane: usize, source: usize, pipes: &[Pipe; 4])
         phase::READING if get(&words.source) == source => uncounted,
         _ => 0,
     }
+}
+
+/// In the core: whether a turn for this source has yet to get its bytes, or is just getting them.
+pub fn is_taking(words: &LaneWords, source: usize) -> bool {
+    let phase = words.phase.load(Ordering::Acquire);
+    matches!(phase, phase::TAKING | phase::READING_MUCH) && get(&words.source) == source
 }
 
 /// In the core: bytes that a lane has in hand; dressed ones in their dress.

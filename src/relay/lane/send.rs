@@ -49,7 +49,7 @@ impl Lane<'_> {
                 }
             }
         }
-        set(&self.words.torn, 0);
+        set(self.torn(), 0);
         let done = get(&self.words.base_after);
         if done < get(&self.words.output) {
             set(&self.words.base, done);
@@ -102,7 +102,7 @@ impl Lane<'_> {
         drop(nudge);
         let count = match written {
             Ok(count) => {
-                set(&self.words.torn, 0);
+                set(self.torn(), 0);
                 count
             }
             Err(Errno::EAGAIN | Errno::EINTR) => return Rest::Stuck,
@@ -145,7 +145,7 @@ impl Lane<'_> {
                 .map_or(output.len(), |place| end + place + 1),
         };
         // The line break of the last line that was given up ends the one that is torn.
-        next -= usize::from(next < output.len() && get(&self.words.torn) == 1);
+        next -= usize::from(next < output.len() && get(self.torn()) == 1);
         let lost = next - (end - left);
         self.words.lost.fetch_add(lost as u64, Ordering::AcqRel);
         self.empty_way_out();
@@ -162,7 +162,7 @@ impl Lane<'_> {
     fn note_torn(&self, from: usize) {
         if let Some(last) = from.checked_sub(1) {
             let is_torn = self.buffers.output[last] != b'\n';
-            set(&self.words.torn, usize::from(is_torn));
+            set(self.torn(), usize::from(is_torn));
         }
     }
 

@@ -23,7 +23,7 @@
 //! is not begun.
 
 use super::pages::SourceWords;
-use crate::walk::{self, folder_and_name, kind, step};
+use crate::walk::{self, folder_and_name, kind, open_again, step};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
@@ -202,25 +202,25 @@ impl Followed {
         }
     }
 
-    /// Opens the file in hand, under whatever name it lies in its folder.
+    /// Opens the file in hand, under whatever name it lies in its folder. Found but not to be opened (its owner has a lease on
+    /// it, say) is not now, and no reason to look further.
     fn find(&self, current: &Place) -> Option<File> {
-        let open = |name: &Path| {
-            // Looked at before it is opened, for opening a device can do things; and after, for somebody may be quick.
-            self.look_at(name).ok().filter(|there| current.is(there))?;
-            let file = step(&self.folder, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK).ok()?;
-            current.is(&fstat(&file).ok()?).then(|| File::from(file))
-        };
         if current.inode == 0 {
             return None;
         }
-        let named = self.name();
-        named.and_then(|name| open(&name)).or_else(|| {
+        let look = |name: &Path| {
+            let found = File::from(step(&self.folder, name, OFlag::O_PATH).ok()?);
+            current.is(&fstat(&found).ok()?).then_some(found)
+        };
+        let named = self.name().and_then(|name| look(&name));
+        let found = named.or_else(|| {
             let mut folder =
                 Dir::openat(&self.folder, ".", OFlag::O_CLOEXEC, Mode::empty()).ok()?;
             let mut entries = folder.iter().flatten();
             entries
-                .find_map(|entry| open(Path::new(OsStr::from_bytes(entry.file_name().to_bytes()))))
-        })
+                .find_map(|entry| look(Path::new(OsStr::from_bytes(entry.file_name().to_bytes()))))
+        })?;
+        open_again(&found, File::options().read(true)).ok()
     }
 
     /// The name in the folder of what the path leads to: its own, or that of what it is a link to, if that lies beside it.

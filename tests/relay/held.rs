@@ -165,7 +165,7 @@ fn a_relay_that_cannot_look_is_told_by_the_next_instance_where_the_last_one_ende
         "--output=prefix",
         "--init-retries=1",
         "--init",
-        "seq -f %099.0f 1 4000",
+        "seq -f %099.0f 1 2400",
         "--init",
         &step,
         "--",
@@ -173,7 +173,7 @@ fn a_relay_that_cannot_look_is_told_by_the_next_instance_where_the_last_one_ende
     ];
     let to: OwnedFd = to.into();
     let mut life = begin_with(&words, Stdio::from(to));
-    // More than the socket holds, and less than the pipe and the relay: so all have ended before anybody reads.
+    // More than the socket holds, and less than the pipe does: so all have ended before anybody reads.
     until("both instances ended", || {
         let times = std::fs::read_to_string(&been).ok()?;
         (times.len() == 2).then_some(())

@@ -15,8 +15,10 @@ use monopod::machine::Machine;
 use monopod::net;
 use monopod::passthrough::Passthrough;
 use monopod::plan::{Conduct, Control, ExitCode, HealthAddress, Plan};
+use monopod::walk;
 use nix::sys::signal::SigSet;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -97,6 +99,7 @@ fn live(argv: Vec<OsString>, inherited_mask: SigSet) -> ExitCode {
             {
                 log::error!("{hint}");
             }
+            linux::finish_log();
             code
         }
     }
@@ -199,16 +202,21 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// comes through a pipe is worse than a fault.
 fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let file = std::fs::File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
-    let kind = file.metadata()?.file_type();
+    let look = libc::O_PATH;
+    let found = File::options().read(true).custom_flags(look).open(path)?;
+    let kind = found.metadata()?.file_type();
     if kind.is_fifo() || kind.is_socket() {
         return Err(io::Error::other(
             "it is a pipe, and only files are read; write it to a file first",
         ));
     }
+    let file = match Path::new("/proc/self/fd").exists() {
+        true => walk::open_again(&found, File::options().read(true))?,
+        false => File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?,
+    };
     file.take(LARGEST_FILE_BYTES + 1)
         .read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST_FILE_BYTES {

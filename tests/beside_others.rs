@@ -156,3 +156,54 @@ fn log_lines_that_nobody_reads_are_counted_and_hold_up_nothing() {
     assert_eq!(status.code(), Some(7), "{rest}");
     assert!(rest.contains("log lines were lost"), "{rest}");
 }
+
+/// Whoever of this name is a child of that process.
+fn child_named(parent: u32, name: &str) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = children.ok()?;
+    let pids = children.split(' ').filter_map(|pid| pid.parse().ok());
+    pids.into_iter().find(|pid: &i32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        comm.is_ok_and(|comm| comm.trim() == name)
+    })
+}
+
+#[test]
+fn a_process_that_writes_the_log_loses_no_line_when_it_is_killed() {
+    let (mut errors, stderr) = std::io::pipe().expect("a pipe");
+    // SAFETY: plain numbers. It holds less than is to be said, so some of it waits.
+    unsafe {
+        libc::fcntl(
+            std::os::fd::AsRawFd::as_raw_fd(&stderr),
+            libc::F_SETPIPE_SZ,
+            4096,
+        )
+    };
+    let mut monopod = Command::new(MONOPOD);
+    monopod.args(["--log-level", "info"]);
+    monopod.args(["--init", "true"].repeat(100));
+    monopod.args(["--", "sh", "-c", "echo running; read -r go"]);
+    monopod
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stderr);
+    let mut life = monopod.spawn().expect("monopod runs");
+    drop(monopod);
+    let mut out = BufReader::new(life.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("it gets to its command");
+    let writer = child_named(life.id(), "monopod-log").expect("who writes the log");
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(writer, libc::SIGKILL) };
+    drop(life.stdin.take());
+    let mut told = String::new();
+    errors.read_to_string(&mut told).expect("text");
+    assert!(life.wait().expect("it ends").code().is_some());
+    for step in 1..=100 {
+        for what in ["started", "is done"] {
+            let line = format!("init step {step} (true) {what}\n");
+            assert!(told.contains(&line), "no {line} in\n{told}");
+        }
+    }
+    assert!(!told.contains("lost"), "{told}");
+}

@@ -78,9 +78,10 @@ const WORDS: [(&str, &[&str], &str); 15] = [
             "net/client.rs",
             "relay/fifo.rs",
             "relay/follow.rs",
+            "walk.rs",
         ],
-        "files are the hands' business; the socket's, the cgroup's and those that name hosts are net's, captured ones \
-         the relay's",
+        "files are the hands' business, who come to them by `walk`; the socket's, the cgroup's and those that name hosts \
+         are net's, captured ones the relay's",
     ),
     (
         "std::env",

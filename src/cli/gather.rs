@@ -99,6 +99,16 @@ pub(super) fn gather<'a>(
     }
 }
 
+/// Whose flag this is, for people who come from there.
+fn of_a_drop_in(flag: &str) -> Option<&'static str> {
+    match flag {
+        "-e" | "-g" | "-p" | "-s" | "-v" | "-vv" | "-vvv" | "-w" => Some("tini"),
+        "-c" | "-r" | "--rewrite" | "--single-child" => Some("dumb-init"),
+        "-P" => Some("catatonit"),
+        _ => None,
+    }
+}
+
 impl Gathered<'_> {
     fn unknown(&mut self, shown: &str, table: Table, parser: &mut Parser) {
         let meant = shown
@@ -108,9 +118,13 @@ impl Gathered<'_> {
         if !attached && meant.is_some_and(|flag| flag.placeholder.is_some()) {
             value(parser, table);
         }
-        let guess = meant.map_or(String::new(), |flag| {
-            format!("; did you mean --{}?", flag.name)
-        });
+        let guess = match (meant, of_a_drop_in(shown)) {
+            (Some(flag), _) => format!("; did you mean --{}?", flag.name),
+            (None, Some(name)) => {
+                format!("; it is one of {name}'s, for which say --as {name} first")
+            }
+            (None, None) => String::new(),
+        };
         self.faults
             .push(format!("unknown flag {}{guess}", shown.escape_debug()));
     }

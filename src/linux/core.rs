@@ -78,6 +78,8 @@ pub struct Core<'a> {
     pub(super) dying: Vec<i32>,
     /// How long to sleep at most while there are such.
     pub(super) dying_rest: Duration,
+    /// Of whose stop people were told: the helper, the relay and the scribe.
+    pub(super) told_of_stop: [i32; 3],
 }
 
 /// A helper's line ends a moment before its process can be collected, and no signal tells when. So it is looked at
@@ -144,6 +146,7 @@ impl<'a> Core<'a> {
             asks: Vec::new(),
             dying: Vec::new(),
             dying_rest: FIRST_DYING_REST,
+            told_of_stop: [0; 3],
         }
     }
 
@@ -174,6 +177,7 @@ impl<'a> Core<'a> {
             self.victims.begin();
         }
         self.answer(machine, now);
+        scribe::catch_up();
         self.standing = machine.standing_order();
         None
     }
@@ -282,7 +286,7 @@ impl<'a> Core<'a> {
         own.extend(self.control.as_ref().map(|it| it.as_fd().as_raw_fd()));
         own.extend(self.relay.iter().flat_map(Relay::descriptors));
         own.extend(self.terminal.descriptor());
-        own.extend(scribe::descriptor());
+        own.extend(scribe::descriptors());
         if let Err(errno) = descriptors::close_all_but(own) {
             log::debug!("inherited descriptors stay open: {}", errno.desc());
         }

@@ -9,7 +9,7 @@
 
 use super::core::{Core, FIRST_DYING_REST};
 use super::runs::Exec;
-use super::{last_words, reap, signals, spawn};
+use super::{last_words, reap, scribe, signals, spawn};
 use crate::machine::{Ending, Fact, RunId};
 use crate::net;
 use crate::relay::Relay;
@@ -39,13 +39,23 @@ impl Core<'_> {
         self.inbox.tell(&mut self.records, facts);
     }
 
-    /// Neither the helper nor the relay stays stopped.
-    pub(super) fn keep_going(&self) {
-        if let Some(helper) = &self.helper {
-            net::keep_going(helper.pid, "the network helper");
-        }
-        if let Some(pid) = self.relay.as_ref().and_then(Relay::pid) {
-            net::keep_going(pid, "the output relay");
+    /// None of our own processes stays stopped. Told once of each: whoever can do it can do it again and again.
+    pub(super) fn keep_going(&mut self) {
+        let ours = [
+            (
+                self.helper.as_ref().map(|helper| helper.pid),
+                "the network helper",
+            ),
+            (self.relay.as_ref().and_then(Relay::pid), "the output relay"),
+            (scribe::pid(), "the process that writes the log"),
+        ];
+        for (told, (pid, who)) in self.told_of_stop.iter_mut().zip(ours) {
+            if let Some(pid) = pid
+                && net::keep_going(pid)
+                && std::mem::replace(told, pid) != pid
+            {
+                log::warn!("{who} was stopped by somebody; it goes on, now and every other time");
+            }
         }
     }
 

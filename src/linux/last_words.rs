@@ -1,14 +1,14 @@
 //! Termination messages: the files in which containers leave their last words, and our own in the outer pod's.
 //!
 //! The path comes from a manifest, but what lies there may be anybody's: a pipe that nobody reads, a link to a file that
-//! only root may touch. So only regular files with one name are touched, no link is followed, on the way or at its end (`walk`),
-//! and nothing waits.
+//! only root may touch. So only regular files with one name are touched, no link is followed at its end, nor on the way
+//! where others may lay one (`walk`), and nothing waits: what was looked at is opened, not what has its name by then.
 //!
 //! In a real pod each container has a file of its own at its path. Here, containers with the same path share it.
 
-use crate::walk::{folder_and_name, step};
+use crate::walk::{folder_and_name, open_again, step};
 use nix::fcntl::OFlag;
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -21,12 +21,11 @@ const OUTER_LOG: &str = "/dev/termination-log";
 
 /// Before a start: an empty file that every uid may write (S126). What is there and is no such file stays as it is.
 pub fn prepare(path: &Path) -> io::Result<()> {
-    match open(path, OFlag::O_WRONLY) {
+    match open(path, File::options().write(true)) {
         Ok(file) => file.set_len(0),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let file = open(path, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
             // The umask had a say in the mode.
-            file.set_permissions(Permissions::from_mode(0o666))
+            make(path)?.set_permissions(Permissions::from_mode(0o666))
         }
         Err(error) => Err(error),
     }
@@ -34,7 +33,7 @@ pub fn prepare(path: &Path) -> io::Result<()> {
 
 /// After an end: the last words, or none (S121).
 pub fn read(path: &Path) -> io::Result<Option<String>> {
-    let mut file = open(path, OFlag::O_RDONLY)?;
+    let mut file = open(path, File::options().read(true))?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(MESSAGE_BYTES)))?;
     let mut text = Vec::new();
@@ -48,31 +47,29 @@ pub fn leave(why: &str) -> io::Result<()> {
 }
 
 fn leave_at(path: &Path, why: &str) -> io::Result<()> {
-    let mut file = open(path, OFlag::O_WRONLY | OFlag::O_APPEND)?;
+    let mut file = open(path, File::options().append(true))?;
     match file.metadata()?.len() {
         0 => writeln!(file, "{why}"),
         _ => Ok(()),
     }
 }
 
-fn open(path: &Path, flags: OFlag) -> io::Result<File> {
+/// Opens what is there, after a look at it that touches nothing: opening a device can do things, and a FIFO make us wait.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let (folder, name) = folder_and_name(path)?;
-    // Looked at before it is opened, for opening a device can do things; and after, for somebody may be quick.
-    if !flags.contains(OFlag::O_CREAT) {
-        let found = step(&folder, name, OFlag::O_PATH)?;
-        check(&File::from(found).metadata()?)?;
-    }
-    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = File::from(step(&folder, name, flags)?);
-    check(&file.metadata()?)?;
-    Ok(file)
-}
-
-fn check(found: &std::fs::Metadata) -> io::Result<()> {
-    match found.is_file() && found.nlink() <= 1 {
-        true => Ok(()),
+    let found = File::from(step(&folder, name, OFlag::O_PATH)?);
+    let metadata = found.metadata()?;
+    match metadata.is_file() && metadata.nlink() <= 1 {
+        true => open_again(&found, options),
         false => Err(io::Error::other("it is no regular file with one name")),
     }
+}
+
+/// Makes a new file, which nobody can have put there.
+fn make(path: &Path) -> io::Result<File> {
+    let (folder, name) = folder_and_name(path)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    Ok(File::from(step(&folder, name, flags)?))
 }
 
 #[cfg(test)]
@@ -148,6 +145,8 @@ mod tests {
     #[test]
     fn a_link_in_place_of_a_folder_on_the_way_leads_nowhere() {
         let ground = Ground::new("way");
+        // Whatever the mode of the folder for temporary files.
+        fs::set_permissions(&ground.0, Permissions::from_mode(0o777)).unwrap();
         let (victim, way) = (ground.file("victim"), ground.file("app"));
         fs::create_dir(&victim).unwrap();
         fs::write(victim.join("msg"), "root's").unwrap();

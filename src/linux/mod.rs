@@ -38,6 +38,7 @@ mod wait;
 
 pub use self::log::open as open_log;
 pub use mark::VARIABLE as MARK;
+pub use scribe::finish as finish_log;
 pub use signals::{Inbox, block_all, unblock};
 pub use standard::{Stderr, fill_holes};
 pub use stdin::read_to_end as read_stdin;
@@ -73,9 +74,7 @@ pub fn run(
     let relay = Relay::open(plan, standard::colours())?;
     scribe::engage();
     let core = Core::new(plan, inbox, limits, listener, control, relay);
-    let code = lead(core, machine, plan);
-    scribe::finish();
-    Ok(code)
+    Ok(lead(core, machine, plan))
 }
 
 fn lead(mut core: Core, mut machine: Box<dyn Machine>, plan: &Plan) -> ExitCode {

@@ -11,8 +11,8 @@ use crate::report::words;
 use nix::errno::Errno;
 
 impl Core<'_> {
-    /// Does as told, in order, and then says what is to be said: words may take a process, which SIGKILL to all would take
-    /// before it has spoken. What it came to is news for the machine in this very turn. `Some` is the end.
+    /// Does as told, in order, and then says what is to be said: nobody is to be struck later for our words. What it came to
+    /// is news for the machine in this very turn. `Some` is the end.
     pub fn perform_all(&mut self, actions: &[Action], news: &mut Vec<Fact>) -> Option<ExitCode> {
         let mut end = None;
         let mut struck_trees = Vec::new();
@@ -34,9 +34,6 @@ impl Core<'_> {
                     if let Some(relay) = &mut self.relay {
                         spared.extend(relay.pid());
                         relay.expect_death();
-                    }
-                    if *signal == Signal::KILL && self.own_pid == 1 {
-                        scribe::finish();
                     }
                     everyone::strike(*signal, self.own_pid, &spared, &self.runs);
                 }
@@ -195,9 +192,9 @@ impl Core<'_> {
         let again = self.said.is_repeat(happening);
         let said = self.said.about(happening, self.plan);
         if let Some(reception) = &mut self.reception {
-            reception.note(happening, self.plan, said);
+            reception.note(happening, self.plan, said.as_deref());
         }
-        words::say(happening, self.plan, said, again);
+        words::say(happening, self.plan, said.as_deref(), again);
     }
 
     /// The drop-in forms have no words of their own, as those that they stand in for.

@@ -5,10 +5,11 @@
 
 use super::kept::Kept;
 use super::owners::{hook_program, probe_program};
-use crate::machine::{Cause, Ending, Happening, Outcome};
+use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
 use crate::plan::{Conduct, ContainerId, ExitCode, Plan, Pod, ProbeKind, ProgramId};
 use crate::report::words;
 use litemap::LiteMap;
+use std::borrow::Cow;
 
 /// More failures than this are not told apart when it comes to why the whole failed.
 const MOST_FAILURES: usize = 64;
@@ -50,15 +51,27 @@ impl Said {
     }
 
     /// What whoever this happened to has said about it.
-    pub fn about(&self, happening: &Happening, plan: &Plan) -> Option<&str> {
+    pub fn about(&self, happening: &Happening, plan: &Plan) -> Option<Cow<'_, str>> {
         let Conduct::Pod(pod) = &plan.conduct else {
             return None;
         };
         match happening {
-            Happening::ContainerEnded(id, ..) | Happening::InitFailed(id, _) => self.message(*id),
+            Happening::ContainerEnded(id, ..) | Happening::InitFailed(id, _) => {
+                self.message(*id).map(Cow::from)
+            }
+            // Of attempts that fail while it starts up only the info level tells, and here it is wanted.
+            Happening::Killing(id, KillCause::Probe(kind @ ProbeKind::Startup, _)) => {
+                let (_, cause) = self.probes.get(&(*id, *kind))?;
+                let program = probe_program(pod.container(*id), *kind);
+                let output = program.and_then(|program| self.outputs.get(&program));
+                Some(Cow::from(words::attempt(
+                    *cause,
+                    output.map(String::as_str),
+                )))
+            }
             _ => {
                 let program = failed_program(happening, pod)?;
-                self.outputs.get(&program).map(String::as_str)
+                self.outputs.get(&program).map(Cow::from)
             }
         }
     }
@@ -135,7 +148,8 @@ fn exit_code(failure: &Happening) -> Option<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Passthrough, Signal};
+    use crate::plan::{Container, Passthrough, RestartPolicy, Role, Signal};
+    use std::time::Duration;
 
     fn plan() -> Plan {
         // Where there is no pod, a container is called by its number.
@@ -158,6 +172,31 @@ mod tests {
         assert!(!said.is_repeat(&unknown));
         assert!(!said.is_repeat(&Happening::ContainerStarted(web)));
         assert!(!said.is_repeat(&unknown));
+    }
+
+    #[test]
+    fn a_container_that_did_not_start_up_is_killed_with_the_reason_of_its_last_attempt() {
+        let web = Container::bare("web", Role::Main, ProgramId(0), RestartPolicy::Never);
+        let pod = Pod::bare(vec![web], Duration::from_secs(30));
+        let plan = Plan::bare(Vec::new(), Conduct::Pod(pod));
+        let mut said = Said::default();
+        let killing = |kind| Happening::Killing(ContainerId(0), KillCause::Probe(kind, true));
+        for code in [403, 503] {
+            let cause = Cause::HttpStatus(code);
+            let (startup, failed) = (ProbeKind::Startup, Outcome::Failure);
+            said.is_repeat(&Happening::Unhealthy(
+                ContainerId(0),
+                startup,
+                failed,
+                cause,
+            ));
+        }
+        let about = said.about(&killing(ProbeKind::Startup), &plan);
+        assert_eq!(
+            about.as_deref(),
+            Some("HTTP probe failed with statuscode: 503")
+        );
+        assert_eq!(said.about(&killing(ProbeKind::Liveness), &plan), None);
     }
 
     #[test]

@@ -5,19 +5,29 @@
 //! uid at the other end. Uid 0 and monopod's own may command: not the uid of a container of the manifest, or every
 //! process of an application could stop its neighbours.
 //!
+//! `--control` may name a place in somebody else's folder, and what he lays there must not have root make or remove a file
+//! elsewhere: so the folder is walked to ([`walk`](crate::walk)), and everything is done in it. Whoever may write there
+//! can still put a socket of his own in place of this one; that is for who chose the folder.
+//!
 //! What surprised us: a socket file outlives its process. Whether somebody listens behind it is only told by knocking. And
 //! between bind and listen nobody does: so from the knock to the listening a lock is held, or one that starts at the same
 //! time would be taken for dead and lose its file.
 
+use crate::walk::{
+    self, Folder, folder_and_name, identity_of, kind, look_at, made_folder_and_name, open_again,
+    step,
+};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt,
 };
-use nix::sys::stat::{Mode, umask};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use nix::sys::stat::{Mode, SFlag, umask};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -33,56 +43,120 @@ pub struct Control {
 /// Listens at this path: never blocks, not inherited by children. A file that nobody listens behind is replaced; one with
 /// somebody there is theirs, and that is the error.
 pub fn listen(path: &Path) -> io::Result<Control> {
-    if let Some(folder) = path.parent()
-        && let Err(error) = fs::create_dir_all(folder)
-    {
-        // The bind would only find that there is no such folder.
-        let why = format!("{} cannot be made: {}", folder.display(), words(&error));
-        return Err(io::Error::new(error.kind(), why));
-    }
-    let lock = Lock::take(path)?;
-    let listener = match bind(path) {
+    // Absolute, because the core leaves its working directory.
+    let path = std::path::absolute(path)?;
+    let place = Place::of(&path)?;
+    let lock = Lock::take(&place)?;
+    let listener = match place.bind() {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            make_way(path)?;
-            bind(path)?
+            place.make_way()?;
+            place.bind()?
         }
         outcome => outcome?,
     };
+    let file = identity_of(&place.folder.fd, place.name);
     drop(lock);
     listener.set_nonblocking(true)?;
-    let file = fs::symlink_metadata(path).ok();
     Ok(Control {
         listener: listener.into(),
-        path: path.to_owned(),
-        file: file.map(|file| (file.dev(), file.ino())),
+        file,
+        path,
     })
 }
 
+/// Where it is to be: a folder that was come to, and the name in it.
+struct Place<'p> {
+    path: &'p Path,
+    folder: Folder,
+    name: &'p Path,
+}
+
+impl<'p> Place<'p> {
+    fn of(path: &'p Path) -> io::Result<Place<'p>> {
+        let (folder, name) = made_folder_and_name(path).map_err(|errno| {
+            let why = match errno {
+                Errno::ELOOP | Errno::EINVAL => walk::why(errno).to_owned(),
+                // The bind would only find that there is no such folder.
+                _ => {
+                    let folder = path.parent().unwrap_or(path).display();
+                    let why = errno.desc().to_ascii_lowercase();
+                    format!("{folder} cannot be made: {why}")
+                }
+            };
+            io::Error::new(io::Error::from(errno).kind(), why)
+        })?;
+        Ok(Place { path, folder, name })
+    }
+
+    /// The path by which the kernel comes to this folder and no other: there is no bind or connect in a folder that is
+    /// held. (Where /proc is not mounted there is nothing at the second.)
+    fn address(&self) -> PathBuf {
+        match self.folder.is_safe {
+            true => self.path.to_owned(),
+            false => Path::new("/proc/self/fd")
+                .join(self.folder.fd.as_raw_fd().to_string())
+                .join(self.name),
+        }
+    }
+
+    /// The mask is the whole process's, which has one thread.
+    fn bind(&self) -> io::Result<UnixListener> {
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let outcome = UnixListener::bind(self.address());
+        umask(before);
+        outcome
+    }
+
+    fn make_way(&self) -> io::Result<()> {
+        let taken = |why| Err(io::Error::new(ErrorKind::AddrInUse, why));
+        let folder = &self.folder.fd;
+        match knock(&self.address()) {
+            // EAGAIN: so many wait there that one more would have to wait to be let in.
+            Ok(()) | Err(Errno::EAGAIN) => {
+                taken("another monopod listens there; give this one a path of its own")
+            }
+            Err(Errno::ECONNREFUSED) => match kind(&look_at(folder, self.name)?) {
+                SFlag::S_IFSOCK => Ok(unlinkat(folder, self.name, UnlinkatFlags::NoRemoveDir)?),
+                _ => taken("there is a file, and it is no socket"),
+            },
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// Connects and goes away again. Never waits.
+fn knock(path: &Path) -> Result<(), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+}
+
 /// A file beside the socket that one monopod at a time holds and removes again. One that was left behind is not held.
-struct Lock {
-    path: PathBuf,
+struct Lock<'f> {
+    folder: &'f OwnedFd,
+    name: PathBuf,
     held: File,
 }
 
-impl Lock {
+impl<'f> Lock<'f> {
     /// Never waits. Nothing if there can be no lock here: what hinders it hinders the socket too, whose error says more,
     /// or is a file system without locks.
-    fn take(socket: &Path) -> io::Result<Option<Lock>> {
-        let mut path = socket.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        let Ok(held) = options.mode(0o600).custom_flags(flags).open(&path) else {
-            return Ok(None);
+    fn take(place: &'f Place<'_>) -> io::Result<Option<Lock<'f>>> {
+        let mut name = place.name.as_os_str().to_owned();
+        name.push(".lock");
+        let (folder, name) = (&place.folder.fd, PathBuf::from(name));
+        let held = match Lock::open(folder, &name) {
+            Ok(held) => held,
+            // Its holder removed it before we had opened it.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(another_starts()),
+            Err(_) => return Ok(None),
         };
         match held.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(another_starts()),
             Err(TryLockError::Error(_)) => return Ok(None),
         }
-        let lock = Lock { path, held };
+        let lock = Lock { folder, name, held };
         match lock.is_in_its_place() {
             true => Ok(Some(lock)),
             // Its holder removed it after we had opened it.
@@ -90,18 +164,32 @@ impl Lock {
         }
     }
 
+    /// Makes it, or opens one that is there: a file and nothing else, for opening a FIFO may take for ever.
+    fn open(folder: &OwnedFd, name: &Path) -> io::Result<File> {
+        let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        match openat(folder, name, new, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Err(Errno::EEXIST) => {
+                let found = File::from(step(folder, name, OFlag::O_PATH)?);
+                match found.metadata()?.is_file() {
+                    true => open_again(&found, File::options().write(true)),
+                    false => Err(Errno::EEXIST.into()),
+                }
+            }
+            outcome => Ok(outcome?.into()),
+        }
+    }
+
     fn is_in_its_place(&self) -> bool {
-        let there = fs::symlink_metadata(&self.path).ok();
         let held = self.held.metadata().ok();
-        let [there, held] = [there, held].map(|file| file.map(|file| (file.dev(), file.ino())));
-        held.is_some() && held == there
+        let held = held.map(|file| (file.dev(), file.ino()));
+        held.is_some() && held == identity_of(self.folder, &self.name)
     }
 }
 
-impl Drop for Lock {
+impl Drop for Lock<'_> {
     fn drop(&mut self) {
         if self.is_in_its_place() {
-            let _ = fs::remove_file(&self.path);
+            let _ = unlinkat(self.folder, &self.name, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
@@ -119,43 +207,14 @@ pub fn words(error: &io::Error) -> String {
     }
 }
 
-/// The mask is the whole process's, which has one thread.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let outcome = UnixListener::bind(path);
-    umask(before);
-    outcome
-}
-
-fn make_way(path: &Path) -> io::Result<()> {
-    let taken = |why| Err(io::Error::new(ErrorKind::AddrInUse, why));
-    match knock(path) {
-        // EAGAIN: so many wait there that one more would have to wait to be let in.
-        Ok(()) | Err(Errno::EAGAIN) => {
-            taken("another monopod listens there; give this one a path of its own")
-        }
-        Err(Errno::ECONNREFUSED) => match fs::symlink_metadata(path)?.file_type().is_socket() {
-            true => fs::remove_file(path),
-            false => taken("there is a file, and it is no socket"),
-        },
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Connects and goes away again. Never waits.
-fn knock(path: &Path) -> Result<(), Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
-}
-
 impl Control {
     /// Removes the file, unless it has become somebody else's.
     pub fn remove(&self) {
-        let now = fs::symlink_metadata(&self.path).ok();
-        let now = now.map(|file| (file.dev(), file.ino()));
-        if self.file.is_some() && now == self.file {
-            let _ = fs::remove_file(&self.path);
+        let Ok((folder, name)) = folder_and_name(&self.path) else {
+            return;
+        };
+        if self.file.is_some() && identity_of(&folder, name) == self.file {
+            let _ = unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
@@ -181,7 +240,8 @@ pub fn may_command(uid: Option<u32>, own: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn place(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("monopod-{}-{name}", std::process::id()));
@@ -217,14 +277,47 @@ mod tests {
     fn while_another_starts_here_nobody_waits() {
         let path = place("lock");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let lock = Lock::take(&path).unwrap();
+        let here = Place::of(&path).unwrap();
+        let lock = Lock::take(&here).unwrap();
         let error = listen(&path).unwrap_err();
         assert!(error.to_string().contains("is starting here"), "{error}");
         drop(lock);
         // A lock file of one that was killed hinders nobody.
         fs::write(path.with_extension("sock.lock"), "").unwrap();
+        let control = listen(&path).unwrap();
+        assert!(!path.with_extension("sock.lock").exists());
+        control.remove();
+        // And a FIFO there, which would not be opened before somebody writes, neither.
+        nix::unistd::mkfifo(&path.with_extension("sock.lock"), Mode::S_IRWXU).unwrap();
         drop(listen(&path).unwrap());
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_others_may_have_laid_leads_nowhere_at_the_start_nor_at_the_end() {
+        let path = place("link");
+        let folder = path.parent().unwrap();
+        let (ours, victim) = (folder.join("ours"), folder.join("victim"));
+        fs::create_dir_all(&victim).unwrap();
+        // Whatever the mode of the folder for temporary files.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        symlink(&victim, &ours).unwrap();
+        for way in ["control.sock", "deep/control.sock"] {
+            let told = listen(&ours.join(way)).unwrap_err().to_string();
+            assert!(told.starts_with("a link is on the way to it"), "{told}");
+        }
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+
+        fs::remove_file(&ours).unwrap();
+        let control = listen(&ours.join("control.sock")).unwrap();
+        UnixStream::connect(ours.join("control.sock")).unwrap();
+        fs::rename(&ours, folder.join("away")).unwrap();
+        let second_name = victim.join("control.sock");
+        fs::hard_link(folder.join("away/control.sock"), &second_name).unwrap();
+        symlink(&victim, &ours).unwrap();
+        control.remove();
+        assert!(second_name.exists());
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -152,20 +152,21 @@ pub fn collect(pid: libc::pid_t) -> bool {
     wait_for(pid) != 0
 }
 
-/// Lets a helper (or a relay) go on that somebody has stopped: its clients would wait in vain, and nothing else would tell. A stop is
-/// signalled as SIGCHLD whatever the exit signal is. Never blocks.
-pub fn keep_going(pid: libc::pid_t, who: &str) {
+/// Lets a process of ours go on if somebody has stopped it: its clients would wait in vain, and nothing else would tell.
+/// Whether that was so. A stop is signalled as SIGCHLD whatever the exit signal is. Never blocks.
+pub fn keep_going(pid: libc::pid_t) -> bool {
     // SAFETY: a plain C struct for which all zeroes is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let options = libc::WSTOPPED | libc::WNOHANG | libc::__WALL;
     // SAFETY: info outlives the call.
     let answer = unsafe { libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options) };
     // SAFETY: waitid succeeded, so this field is its; 0 if there was no stop (waitid(2)).
-    if answer == 0 && unsafe { info.si_pid() } == pid {
-        log::warn!("{who} was stopped by somebody; it goes on");
+    let was_stopped = answer == 0 && unsafe { info.si_pid() } == pid;
+    if was_stopped {
         // SAFETY: two numbers; the helper was not collected, so the pid is its own.
         unsafe { libc::kill(pid, libc::SIGCONT) };
     }
+    was_stopped
 }
 
 /// Ends a helper and sees it gone, for a core that leaves. Waits for it, but not for ever: a process that was killed

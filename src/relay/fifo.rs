@@ -2,23 +2,36 @@
 //! lines reach monopod's own output.
 //!
 //! The core opens it for reading and writing, so that a writer neither waits for a reader nor gets SIGPIPE. What was made
-//! here is taken away on leaving; a FIFO that was there before is used and stays.
+//! here is taken away on leaving; a FIFO that was there before is used as it is and stays.
+//!
+//! The folder is often that of a program that is not root, and what it lays there must not lead us anywhere else. So
+//! the folder is walked to once ([`walk`](crate::walk)) and kept, and everything is done in it and never by the path
+//! again. Only the mode of what was made here is changed.
 
+use crate::walk::{self, folder_and_name, kind, look_at, open_again, step};
 use nix::errno::Errno;
-use std::ffi::CString;
-use std::fs;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::unistd::{UnlinkatFlags, geteuid, mkfifoat, unlinkat};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-/// Readable for all as well: who opens a log to append to it may ask for more than it needs.
-const MODE: u32 = 0o666;
+/// At first, so that nobody else opens it before us.
+const OURS: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+/// Not the umask's business: any uid may write. And read: who opens a log to append to it may ask for more than it
+/// needs.
+const FOR_ALL: Mode = Mode::from_bits_truncate(0o666);
+
+const SOMETHING_ELSE: &str = "somebody put something else there";
 
 /// What is left to do on leaving.
 #[derive(Debug)]
 pub struct Fifo {
-    path: PathBuf,
+    /// Where it was found or made, wherever that lies by now.
+    folder: OwnedFd,
+    name: PathBuf,
     /// Device and inode.
     is: (u64, u64),
     is_made: bool,
@@ -27,33 +40,54 @@ pub struct Fifo {
 impl Fifo {
     /// Makes or finds it. The fault names the path and says what to do.
     pub fn open(path: &Path) -> Result<(OwnedFd, Fifo), String> {
-        let told = |why: String| format!("cannot capture {}: {why}", path.display());
-        // Absolute, because the core leaves its working directory.
-        let path = std::path::absolute(path).map_err(|error| told(error.to_string()))?;
-        let found = fs::symlink_metadata(&path).ok();
-        match &found {
-            None => make(&path).map_err(|errno| told(errno.desc().to_owned()))?,
-            Some(there) if there.file_type().is_fifo() => {}
-            Some(there) => return Err(told(instead(there))),
-        }
-        let opened = fs::File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&path)
-            .map_err(|error| told(words(&error)))?;
-        let is = opened.metadata().map_err(|error| told(words(&error)))?;
-        if !is.file_type().is_fifo() {
-            return Err(told("somebody put something else there".to_owned()));
-        }
-        // Not the umask's business: any uid may write. Refused if it is somebody else's, and then that is their choice.
-        let _ = opened.set_permissions(fs::Permissions::from_mode(MODE));
-        let fifo = Fifo {
-            path,
-            is: (is.dev(), is.ino()),
-            is_made: found.is_none(),
+        let told = |why: &str| format!("cannot capture {}: {why}", path.display());
+        // Absolute, so that the walk sees the whole way.
+        let whole = std::path::absolute(path).map_err(|error| told(&error.to_string()))?;
+        let (folder, name) = folder_and_name(&whole).map_err(|errno| told(walk::why(errno)))?;
+        let is_made = match look_at(&folder, name) {
+            Err(_) => mkfifoat(&folder, name, OURS)
+                .map(|()| true)
+                .map_err(|errno| told(errno.desc()))?,
+            Ok(there) if kind(&there) == SFlag::S_IFIFO => false,
+            Ok(there) => return Err(told(instead(&there))),
         };
-        Ok((opened.into(), fifo))
+        let found = step(&folder, name, OFlag::O_PATH).map_err(|errno| told(errno.desc()))?;
+        let there = fstat(&found).map_err(|errno| told(errno.desc()))?;
+        check(&there, is_made).map_err(told)?;
+        let fifo = Fifo {
+            is: walk::identity(&there),
+            name: name.to_owned(),
+            folder,
+            is_made,
+        };
+        match fifo.open_found(&found.into()) {
+            Ok(opened) => Ok((opened, fifo)),
+            Err(why) => {
+                fifo.remove();
+                Err(told(&why))
+            }
+        }
+    }
+
+    fn open_found(&self, found: &File) -> Result<OwnedFd, String> {
+        let opened: OwnedFd = match Path::new("/proc/self/fd").exists() {
+            true => open_again(found, File::options().read(true).write(true))
+                .map_err(|error| words(&error))?
+                .into(),
+            false => {
+                let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+                step(&self.folder, &self.name, flags).map_err(|errno| errno.desc().to_owned())?
+            }
+        };
+        // By its name something else can have come.
+        if fstat(&opened).map(|opened| walk::identity(&opened)) != Ok(self.is) {
+            return Err(SOMETHING_ELSE.to_owned());
+        }
+        if self.is_made {
+            // A file system that knows no modes has the one that suits it.
+            let _ = fchmod(&opened, FOR_ALL);
+        }
+        Ok(opened)
     }
 
     /// Whether they are one FIFO, by whatever paths.
@@ -61,37 +95,46 @@ impl Fifo {
         self.is == other.is
     }
 
-    /// Takes away what was made, unless something else is there by now.
+    /// Its folder.
+    pub fn descriptor(&self) -> RawFd {
+        self.folder.as_raw_fd()
+    }
+
+    /// Takes away what was made, unless something else is there by now. Who is quick enough to put something there in
+    /// between may write to the folder, and could remove it himself.
     pub fn remove(&self) {
-        let is_there = |is: fs::Metadata| (is.dev(), is.ino()) == self.is;
-        if self.is_made && fs::symlink_metadata(&self.path).is_ok_and(is_there) {
+        if self.is_made && walk::identity_of(&self.folder, &self.name) == Some(self.is) {
             // A folder that became read-only keeps it; the next start finds it and uses it.
-            let _ = fs::remove_file(&self.path);
+            let _ = unlinkat(&self.folder, &self.name, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
 
-fn make(path: &Path) -> Result<(), Errno> {
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: a C string that outlives the call.
-    Errno::result(unsafe { libc::mkfifo(path.as_ptr(), MODE) }).map(drop)
+/// Between the making and this look somebody may have been quick, and whoever gives a FIFO a second name need not be
+/// allowed to read it.
+fn check(there: &FileStat, is_made: bool) -> Result<(), &'static str> {
+    if kind(there) != SFlag::S_IFIFO || (is_made && there.st_uid != geteuid().as_raw()) {
+        return Err(SOMETHING_ELSE);
+    }
+    match there.st_nlink <= 1 {
+        true => Ok(()),
+        false => Err(
+            "it has a second name (a hard link), and may be a FIFO that is not for all; remove it first",
+        ),
+    }
 }
 
-fn instead(there: &fs::Metadata) -> String {
-    let kind = there.file_type();
-    let what = if kind.is_file() {
-        return "a file is there already; remove it, or follow it with --capture-follow".to_owned();
-    } else if kind.is_symlink() {
-        "a link"
-    } else if kind.is_dir() {
-        "a folder"
-    } else {
-        "something that is no FIFO"
-    };
-    format!("{what} is there already; remove it first")
+fn instead(there: &FileStat) -> &'static str {
+    match kind(there) {
+        SFlag::S_IFREG => "a file is there already; remove it, or follow it with --capture-follow",
+        SFlag::S_IFLNK => "a link is there already; remove it first",
+        SFlag::S_IFDIR => "a folder is there already; remove it first",
+        _ => "something that is no FIFO is there already; remove it first",
+    }
 }
 
-fn words(error: &std::io::Error) -> String {
+/// The kernel's words without the number that the standard library adds.
+fn words(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => Errno::from_raw(number).desc().to_owned(),
         None => error.to_string(),

@@ -4,8 +4,11 @@
 //! place in the file stands in the shared pages: which file it is by device and inode, and how far it was read. A new
 //! relay finds that file again wherever in its folder it was renamed to.
 //!
-//! - Renamed and made anew: the old file is read until nobody has it open for writing (a lease tells, fcntl(2)); where
-//!   that cannot be asked, until it was quiet for [`QUIET`]. Only then the new one is begun, at its beginning.
+//! - Renamed and made anew: the old file is read until nobody has it open for writing (a lease tells, fcntl(2)), or, where
+//!   somebody has or that cannot be asked, until it was quiet for [`QUIET`]. Only then the new one is begun, at its beginning.
+//!   What is written to the old one later is missed: of two files in hand one would be read behind the other's unfinished line,
+//!   and how far would have to be told of both after a SIGKILL; and a program that never reopens its log would have the new one,
+//!   or a third, wait for ever.
 //! - Renamed and made anew twice before it was looked at: the file between is missed.
 //! - Copied and truncated: reading goes on at the beginning. What was written but not read when it was truncated is in
 //!   the copy and nowhere else; the relay reads at once when something is written, so that is little, unless whoever
@@ -20,7 +23,7 @@
 //! is not begun.
 
 use super::pages::SourceWords;
-use crate::walk::{folder_and_name, step};
+use crate::walk::{self, folder_and_name, kind, step};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
@@ -95,11 +98,7 @@ impl Followed {
             let readable = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
             step(folder, Path::new("."), readable)
         });
-        let folder = folder.map_err(|errno| match errno {
-            Errno::ENOTDIR => told("a link is on the way to it; name the folder that it leads to"),
-            Errno::EINVAL => told("its path goes back by \"..\"; name it without"),
-            other => told(other.desc()),
-        })?;
+        let folder = folder.map_err(|errno| told(walk::why(errno)))?;
         let mut followed = Followed {
             path,
             folder,
@@ -287,10 +286,6 @@ impl Place {
         }
         words.slot.store(self.slot ^ 1, Ordering::Release);
     }
-}
-
-fn kind(there: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(there.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// Whoever gives a file a second name need not be allowed to read it.

@@ -35,7 +35,7 @@ use super::format::{self, Dress, Place};
 use super::gear::{Buffers, Gear, LaneWords};
 use super::pages::{FRESH_AT, OUTPUT_BYTES, Pages, SourceWords};
 use super::stamp::Stamp;
-use super::target::{enlarge, file_limit, is_file};
+use super::target::{can_wait, enlarge, file_limit, is_file};
 use super::touch::Touch;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +87,8 @@ pub struct Lane<'p> {
     target: RawFd,
     /// The target is a file, or a device that refuses splice: what is written goes past the way out.
     is_straight: bool,
+    /// A write there waits for the reader, and only a signal ends that.
+    can_wait: bool,
     /// The phase STRAIGHT was entered by this relay.
     began_straight: bool,
     /// How large a file might become when this relay was born.
@@ -123,6 +125,7 @@ impl<'p> Lane<'p> {
             into_way_out: gear.way_out.into.as_raw_fd(),
             target,
             is_straight: is_file(target),
+            can_wait: can_wait(target),
             began_straight: false,
             birth_limit: file_limit(),
             stamp: Stamp::default(),

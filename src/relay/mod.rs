@@ -3,7 +3,7 @@
 //! | side | files | may |
 //! |---|---|---|
 //! | the core (PID 1) | this one, `source`, `fifo`, `keeper`, `quarantine`, `last_words` | make pipes, fork relays; never read or write output, never make a call on a pipe, which could block |
-//! | a relay | `serve`, `lane`, `format`, `json`, `stamp` | block in a write where the target is no pipe; die at any moment |
+//! | a relay | `serve`, `lane`, `format`, `json`, `nudge`, `stamp` | block for a moment in a write where the target is no pipe; die at any moment |
 //! | both | `pages`, `gear`, `pipe`, `line`, `touch` | |
 //!
 //! What is guaranteed, for a relay that is killed at any moment: no byte lost and none doubled where 1 and 2 are pipes,
@@ -26,6 +26,7 @@ mod keeper;
 mod lane;
 mod last_words;
 mod line;
+mod nudge;
 mod pages;
 mod pipe;
 mod quarantine;
@@ -402,6 +403,7 @@ impl Relay {
         own.extend([line.raw(), self.alarm.raw()]);
         let closed = descriptors::close_all_but(own);
         jail.note("closing inherited descriptors", closed);
+        jail.note("a signal that ends a wait", nudge::prepare());
         jail.note("its name", prctl::set_name(c"monopod-relay"));
         // A followed file may be anybody's, and is opened again and again.
         let follows = |source: &Source| matches!(source.origin, Origin::Followed(_));

@@ -1,7 +1,7 @@
 //! The relay's own loop: whoever has written is read, and each stream goes on for itself, so that a reader of standard
 //! output that has stopped does not hold up standard error.
 //!
-//! It waits in one `poll`, and where the target is no pipe also in its write. When the core tells it to come to an end, what
+//! It waits in one `poll`, and where the target is a socket or a terminal for a moment in its write, too (see `nudge`). When the core tells it to come to an end, what
 //! is in the pipes at that moment is the rest; who goes on writing is not waited for. When the core is gone without a word
 //! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
 
@@ -12,6 +12,7 @@ use super::line::Line;
 use super::pages::{Board, Pages};
 use super::source::{Origin, Source};
 use super::touch::Touch;
+use nix::errno::Errno;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering;
 
@@ -140,13 +141,15 @@ impl<'a> Relay<'a> {
             }
         }
         // SAFETY: the vector outlives the call and the length is its own.
-        unsafe {
+        let answer = Errno::result(unsafe {
             libc::poll(
                 self.polled.as_mut_ptr(),
                 self.polled.len() as libc::nfds_t,
                 self.timeout(),
             )
-        };
+        });
+        // Refused to a process whose limit on descriptors somebody has lowered (EINVAL), and it never would be granted again.
+        self.is_lamed |= answer.is_err_and(|errno| errno != Errno::EINTR);
     }
 
     /// Milliseconds. Without a followed file that needs another look: none, so an idle relay never wakes up.

@@ -233,9 +233,15 @@ impl Source {
 
     /// Every descriptor that must stay open.
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> + '_ {
+        // For the core alone, which takes away what it made there.
+        let of_fifo = match &self.origin {
+            Origin::Fifo(fifo) => Some(fifo.descriptor()),
+            Origin::Program(_) | Origin::Followed(_) => None,
+        };
         [self.out.as_raw_fd()]
             .into_iter()
             .chain(self.into())
             .chain(self.folder())
+            .chain(of_fifo)
     }
 }

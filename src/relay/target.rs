@@ -39,6 +39,24 @@ pub fn is_file(fd: RawFd) -> bool {
     kind(fd) == Some(libc::S_IFREG)
 }
 
+/// Whether a write there waits for a reader whatever it is told: a socket or a terminal. Of other devices none is known
+/// to wait, and some never say that there is room (/dev/kmsg).
+pub fn can_wait(fd: RawFd) -> bool {
+    // SAFETY: asks about a number.
+    kind(fd) == Some(libc::S_IFSOCK) || unsafe { libc::isatty(fd) } == 1
+}
+
+/// Whether a write would not have to wait before its first byte, or would fail.
+pub fn takes_some(fd: RawFd) -> bool {
+    let mut polled = libc::pollfd {
+        fd,
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one struct, which outlives the call.
+    unsafe { libc::poll(&raw mut polled, 1, 0) != 0 }
+}
+
 /// Where in a file the next write goes: to its end if it was opened for appending, else to the place that all who share the
 /// descriptor write on from. 0 of anything else.
 pub fn next_place(fd: RawFd) -> usize {

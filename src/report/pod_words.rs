@@ -3,7 +3,7 @@
 //! `warn` is for what a person should act on, `error` for why a container or the pod will not run, `info` for the course
 //! of a life.
 
-use super::words::{ending, is_trouble, reason, span};
+use super::words::{ending, is_trouble, no_process, reason, span};
 use crate::machine::{Cause, Ending, Happening, KillCause, Outcome};
 use crate::plan::{Conduct, ContainerId, HookKind, Plan, ProbeKind, Program, RestartPolicy, Role};
 use log::Level;
@@ -194,10 +194,10 @@ pub fn because(cause: Cause) -> String {
         Cause::GrpcHealth(status) => format!("service unhealthy (serving status {status})"),
         Cause::NoTls => "this build of monopod has no TLS".to_owned(),
         Cause::Exit(code) => format!("exit code {code}"),
-        Cause::Exec(errno) => format!(
-            "cannot run it: {}",
-            Errno::from_raw(errno).desc().to_ascii_lowercase()
-        ),
+        Cause::Exec(errno) => match Errno::from_raw(errno) {
+            Errno::EAGAIN => no_process(Errno::EAGAIN),
+            errno => format!("cannot run it: {}", errno.desc().to_ascii_lowercase()),
+        },
         Cause::NoSuchPort => "it names a port that the container does not have".to_owned(),
         Cause::NoHelper => "the network helper is away".to_owned(),
     };

@@ -3,8 +3,8 @@
 //! In drop-in and one-command form it is silent at the default level unless something is wrong; so `warn` is for what a
 //! person should act on, `error` for why there is no command.
 
-use super::pod_words;
-use crate::machine::{Ending, Happening, Stage, Unstartable};
+use super::pod_words::{self, because};
+use crate::machine::{Cause, Ending, Happening, Stage, Unstartable};
 use crate::plan::{ExitCode, Plan, Program, ProgramId, Signal};
 use log::Level;
 use nix::errno::Errno;
@@ -24,6 +24,12 @@ pub fn say(happening: &Happening, plan: &Plan, said: Option<&str>, again: bool) 
         let said = said.map(quote).unwrap_or_default();
         log::log!(level, "{}{said}", words(happening, plan));
     }
+}
+
+/// Why an attempt of a probe failed, with what it said itself.
+pub fn attempt(cause: Cause, output: Option<&str>) -> String {
+    let why = because(cause) + &output.map(quote).unwrap_or_default();
+    why.trim_start_matches([':', ' ']).to_owned()
 }
 
 /// In one line.
@@ -154,7 +160,7 @@ pub(super) fn reason_of(why: Unstartable, file: &str, folder: Option<&str>) -> S
     }
 }
 
-fn no_process(errno: Errno) -> String {
+pub(super) fn no_process(errno: Errno) -> String {
     match errno {
         Errno::EAGAIN => "no process is to be had (is the pids limit reached?)".to_owned(),
         _ => format!(

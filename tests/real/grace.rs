@@ -62,6 +62,11 @@ pub fn cases() -> Vec<Case> {
             held_pipe,
         )
         .alone(),
+        Case::own(
+            "nor does who holds it and leaves no process free for the log",
+            held_pipe_and_no_process,
+        )
+        .alone(),
         Case::own("what forks itself for ever is killed in the grace", hydra).alone(),
         Case::own(
             "not as PID 1, what forks itself for ever does not keep it",
@@ -212,13 +217,7 @@ fn held_pipe(scene: &Scene) -> Outcome {
         .stderr(Stdio::Given(stderr.into()))
         .start()?;
     run.ear.expect("up")?;
-    until("the pipe is held", patience(), || {
-        let scripts = run.scripts()?;
-        let held = scripts
-            .iter()
-            .any(|pid| proc::system_call(*pid) == Some(libc::SYS_splice));
-        Ok(held.then_some(()))
-    })?;
+    until_pipe_is_held(&run)?;
     run.signal(libc::SIGUSR1)?;
     run.ear.expect("still-heard")?;
     let asked = Instant::now();
@@ -228,6 +227,46 @@ fn held_pipe(scene: &Scene) -> Outcome {
     said.read_to_string(&mut lines)
         .map_err(|why| why.to_string())?;
     ensure!(lines.contains("SIGKILL"), "the last line is lost: {lines}");
+    Ok(())
+}
+
+fn until_pipe_is_held(run: &Run) -> Outcome {
+    until("the pipe is held", patience(), || {
+        let scripts = run.scripts()?;
+        let held = scripts
+            .iter()
+            .any(|pid| proc::system_call(*pid) == Some(libc::SYS_splice));
+        Ok(held.then_some(()))
+    })
+}
+
+fn held_pipe_and_no_process(scene: &Scene) -> Outcome {
+    let (mut said, stderr) = std::io::pipe().map_err(|why| why.to_string())?;
+    let flags = ["--grace", "2s", "--liveness-probe", "exec:true,period=1"];
+    // monopod and the command: a probe is refused, and so is whoever could say so.
+    let mut run = scene
+        .launch(&flags, "ignore 15 say up hold 2")
+        .uid(71_000)
+        .processes_at_most(2)
+        .stderr(Stdio::Given(stderr.into()))
+        .start()?;
+    run.ear.expect("up")?;
+    until_pipe_is_held(&run)?;
+    let slept = || proc::number(run.pid, "voluntary_ctxt_switches");
+    let before = slept()?;
+    until("it went on after two probes", patience(), || {
+        Ok((slept()? >= before + 3).then_some(()))
+    })?;
+    let asked = Instant::now();
+    run.signal(libc::SIGTERM)?;
+    ends_between(&mut run, 137, asked, Duration::from_secs(2))?;
+    let mut lines = String::new();
+    said.read_to_string(&mut lines)
+        .map_err(|why| why.to_string())?;
+    ensure!(
+        lines.contains("no process is to be had"),
+        "the line is lost: {lines}"
+    );
     Ok(())
 }
 

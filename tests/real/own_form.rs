@@ -4,6 +4,7 @@
 use crate::ensure;
 use crate::harness::launch::{Launch, Stdio};
 use crate::harness::{Case, Outcome, Scene, os_error, patience, proc, until};
+use crate::terminal::Terminal;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -48,6 +49,11 @@ pub fn cases() -> Vec<Case> {
         Case::own("--env-file adds to the environment", env_file),
         Case::own("every flag has its variable", variables),
         Case::own("a stderr that nobody reads does not stop it", full_stderr),
+        Case::own(
+            "a terminal that nobody reads does not stop it",
+            full_terminal,
+        ),
+        Case::own("the last line of all comes out of a pipe", last_line),
         Case::own(
             "a usage error does not wait for a stderr that nobody reads",
             usage_error_on_full_stderr,
@@ -312,6 +318,34 @@ fn full_stderr(scene: &Scene) -> Outcome {
         all.iter().all(|byte| *byte == b'x'),
         "torn words got into the full pipe"
     );
+    Ok(())
+}
+
+fn full_terminal(scene: &Scene) -> Outcome {
+    // It has room for a part of a line now and then, and the rest would be waited with.
+    let terminal = Terminal::new()?;
+    let steps = ["--init", "true"].repeat(500);
+    let flags = [&["--log-level", "info"], &steps[..]].concat();
+    let mut run = scene
+        .launch(&flags, "ears")
+        .stderr(Stdio::Given(terminal.line()?))
+        .start()?;
+    run.ear.expect("ready")?;
+    run.signal(libc::SIGTERM)?;
+    run.ear.expect("sig 15")
+}
+
+fn last_line(scene: &Scene) -> Outcome {
+    let (mut reading, writing) = pipe()?;
+    let mut run = Launch::words(scene, scene.init, &["stauts"])
+        .stderr(Stdio::Given(OwnedFd::from(writing)))
+        .start()?;
+    run.ends_with(127)?;
+    let mut told = String::new();
+    reading
+        .read_to_string(&mut told)
+        .map_err(|why| why.to_string())?;
+    ensure!(told.contains("did you mean monopod status"), "{told}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use crate::ensure;
 use crate::harness::inits::Init;
 use crate::harness::run::End;
 use crate::harness::{Case, Outcome, Scene, dice, patience, proc, until};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The stories of this file.
@@ -26,6 +27,7 @@ pub fn cases() -> Vec<Case> {
             none_lost,
         )
         .alone(),
+        Case::own("a storm of signals holds up nothing that is due", storm).alone(),
         Case::of_all("real-time signals arrive in the order sent", in_order),
         Case::of_all(
             "5,000 signals sent while the init was stopped all arrive",
@@ -214,6 +216,28 @@ fn stopped_init(scene: &Scene) -> Outcome {
         }
     }
     Ok(())
+}
+
+fn storm(scene: &Scene) -> Outcome {
+    let probe = format!("exec:{},period=1", scene.script_line("say probed"));
+    let signals: Vec<i32> = (34..=64).collect();
+    let launch = scene.launch(&["--readiness-probe", &probe], "pause");
+    let mut run = launch.ignoring(&signals).start()?;
+    let (core, over) = (run.pid, AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for signal in signals.iter().cycle() {
+                // SAFETY: plain numbers; the core is collected after this thread.
+                unsafe { libc::kill(core, *signal) };
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let probed = (0..4).try_for_each(|_| run.ear.expect_next("probed"));
+        over.store(true, Ordering::Relaxed);
+        probed
+    })
 }
 
 fn early_term(scene: &Scene) -> Outcome {

@@ -57,6 +57,37 @@ fn a_rotation_by_renaming_loses_nothing_and_doubles_nothing() {
 }
 
 #[test]
+fn who_never_opens_his_log_anew_does_not_keep_the_new_one_from_being_read() {
+    let folder = Folder::new();
+    let log = folder.path.join("log");
+    let made = Command::new("mkfifo").arg(folder.file("go")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let mut old = std::fs::File::create(&log).expect("a file");
+    let mut life = following(&folder, "read x < $0/go; true");
+    until("there is a relay", || relay_of(life.pid()));
+    let mut out = life.out.take().expect("a pipe");
+    let mut expect = |text: &str| {
+        let mut line = String::new();
+        out.read_line(&mut line).expect("text");
+        assert_eq!(line, text);
+    };
+    old.write_all(b"one\n").expect("it is written");
+    expect("one\n");
+    std::fs::rename(&log, folder.path.join("log.1")).expect("it is ours");
+    let mut new = std::fs::File::create(&log).expect("a file");
+    new.write_all(b"two\n").expect("it is written");
+    expect("two\n");
+    // It was quiet for too long.
+    old.write_all(b"late\n").expect("it is written");
+    new.write_all(b"three\n").expect("it is written");
+    expect("three\n");
+    std::fs::write(folder.path.join("go"), "go\n").expect("it reads");
+    let (status, rest, _) = life.finish();
+    assert!(status.success());
+    assert_eq!(rest, "");
+}
+
+#[test]
 fn a_link_is_followed_to_what_lies_beside_it_and_nowhere_else() {
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     let secret = elsewhere.file("secret");

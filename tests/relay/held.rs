@@ -1,11 +1,14 @@
 //! Whoever has a pipe can hold its mutex for ever, and a reader that has stopped makes the relay do so: the core must go on.
 
-use crate::life::{Folder, Life, PATIENCE, begin, begin_with, child_of, relay_of, terminal, until};
+use crate::life::{
+    Folder, Life, PATIENCE, begin, begin_with, child_of, is_root, relay_of, terminal, until,
+};
 use std::io::{BufRead, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Who is started with this variable holds.
 pub const HOLDS: &str = "MONOPOD_TEST_HOLDS";
@@ -61,7 +64,7 @@ fn code(life: &mut Life) -> Option<i32> {
 
 fn fifo(folder: &Folder, name: &str) -> String {
     let path = folder.file(name);
-    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    let made = Command::new("mkfifo").arg(&path).status();
     assert!(made.expect("mkfifo runs").success());
     path
 }
@@ -184,6 +187,28 @@ fn a_relay_that_cannot_look_is_told_by_the_next_instance_where_the_last_one_ende
 
 #[test]
 fn a_relay_that_somebody_stops_goes_on() {
+    expect_answers_whatever_befalls_the_relay(|relay| {
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(relay, libc::SIGSTOP) };
+    });
+}
+
+#[test]
+fn a_relay_that_may_wait_for_nobody_any_more_leaves_it_to_the_next() {
+    if !is_root() {
+        return eprintln!("PASSED OVER: only root can become another");
+    }
+    expect_answers_whatever_befalls_the_relay(|relay| {
+        // Whoever has the uid of the relay may. From then on its poll is refused.
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args([&format!("--pid={relay}"), "--nofile=0"]);
+        let lowered = prlimit.uid(65534).gid(65534).status();
+        assert!(lowered.expect("prlimit runs").success());
+    });
+}
+
+/// A command that answers three times; before each question something befalls the relay that is up.
+fn expect_answers_whatever_befalls_the_relay(mut befalls: impl FnMut(i32)) {
     let folder = Folder::new();
     let go = fifo(&folder, "go");
     let script = "for n in 1 2 3; do read go < $0; echo $n; done";
@@ -195,7 +220,6 @@ fn a_relay_that_somebody_stops_goes_on() {
         .open(&go)
         .expect("it is ours");
     let mut life = begin(&["--output=prefix", "--", "sh", "-c", script, &go]);
-    let relay = until("there is a relay", || relay_of(life.pid()));
     let (tell, told) = std::sync::mpsc::channel();
     let out = life.out.take().expect("a pipe");
     std::thread::spawn(move || {
@@ -203,11 +227,17 @@ fn a_relay_that_somebody_stops_goes_on() {
             .try_for_each(|line| tell.send(line.expect("text")))
     });
     for n in 1..=3 {
-        // SAFETY: plain numbers.
-        unsafe { libc::kill(relay, libc::SIGSTOP) };
+        befalls(until("a relay sleeps", || {
+            relay_of(life.pid()).filter(|relay| is_asleep(*relay))
+        }));
         says.write_all(b"go\n").expect("there is room");
         let line = told.recv_timeout(PATIENCE);
         assert_eq!(line.as_deref(), Ok(&*format!("sh | {n}")));
     }
     assert!(life.end().success());
+}
+
+fn is_asleep(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| stat.contains(") S "))
 }

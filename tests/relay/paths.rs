@@ -1,8 +1,9 @@
 //! Captured paths: FIFOs that anybody may write.
 
-use crate::life::{Folder, MONOPOD, begin, is_root};
+use crate::life::{Folder, MONOPOD, begin, begin_by, is_root};
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -82,13 +83,7 @@ fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
         err.contains("remove it, or follow it with --capture-follow"),
         "{err}"
     );
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .expect("mkfifo runs")
-            .success()
-    );
+    make_fifo(&fifo);
     // By two paths: neither could have all of it. What was made for the first of them is taken away.
     for captured in ["fifo", "new"] {
         let (one, other) = (folder.file(captured), folder.file(&format!("./{captured}")));
@@ -110,6 +105,95 @@ fn a_file_that_is_there_is_a_fault_and_a_fifo_is_used_and_stays() {
     assert_eq!(out, "x\n");
     let kept = std::fs::metadata(&fifo).expect("it was not ours to remove");
     assert!(kept.file_type().is_fifo());
+    assert_eq!(mode(&fifo), 0o600, "nor to open up");
+}
+
+#[test]
+fn a_folder_that_was_made_a_link_before_the_start_is_a_fault_and_nothing_changes_behind_it() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let private = elsewhere.file("access.log");
+    make_fifo(&private);
+    symlink(&elsewhere.path, folder.path.join("logs")).expect("a link");
+    std::fs::hard_link(&private, folder.path.join("twin")).expect("a second name");
+    for (name, fault) in [
+        ("logs/access.log", "a link is on the way to it"),
+        ("logs/error.log", "a link is on the way to it"),
+        ("../x", "its path goes back by \"..\""),
+        ("twin", "it has a second name"),
+    ] {
+        let path = folder.file(name);
+        let (status, out, err) = begin(&["--capture", &path, "--", "echo", "started"]).finish();
+        assert_eq!((status.code(), &*out), (Some(1), ""), "{err}");
+        let told = format!("cannot capture {path}: {fault}");
+        assert!(err.contains(&told), "{err}");
+    }
+    assert!(!elsewhere.path.join("error.log").exists());
+    assert_eq!(mode(&private), 0o600);
+}
+
+#[test]
+fn what_was_made_is_taken_away_where_it_lies_and_nothing_behind_a_link_laid_meanwhile() {
+    let (folder, elsewhere) = (Folder::new(), Folder::new());
+    let (logs, moved) = (folder.path.join("logs"), folder.path.join("moved"));
+    std::fs::create_dir(&logs).expect("a folder");
+    let log = logs.join("access.log");
+    // It moves its folder itself, so that all is made by then.
+    let script = "cd $0; mv logs moved; ln moved/access.log $1/access.log; ln -s $1 logs; echo x > moved/access.log";
+    let (path, room) = (log.display().to_string(), folder.path.display().to_string());
+    let victim = elsewhere.path.display().to_string();
+    let words = ["--capture", &path, "--", "sh", "-c", script, &room, &victim];
+    let (status, out, err) = begin(&words).finish();
+    assert_eq!((status.code(), &*out, &*err), (Some(0), "x\n", ""));
+    assert!(logs.is_symlink());
+    // By now it has the name that was made, and the same inode: all that a look by the path would see.
+    assert!(elsewhere.path.join("access.log").exists());
+    assert!(!moved.join("access.log").exists());
+}
+
+#[test]
+fn a_link_of_the_images_on_the_way_is_followed() {
+    let leads_to_run = std::fs::canonicalize("/var/run").is_ok_and(|to| to == Path::new("/run"));
+    if !is_root() || !leads_to_run {
+        return eprintln!("PASSED OVER: it needs root, and /var/run to be a link to /run");
+    }
+    // A /run of its own, which is nobody else's.
+    let inside =
+        "mount -t tmpfs -o mode=755 none /run; exec \"$0\" --capture /var/run/log -- sh -c \"$1\"";
+    let command = "setpriv --reuid 1000 --clear-groups sh -c 'echo heard > /run/log'";
+    let words = ["-m", "sh", "-c", inside, MONOPOD, command];
+    let (status, out, err) = begin_by("unshare", &words).finish();
+    assert_eq!((status.code(), &*out), (Some(0), "heard\n"), "{err}");
+}
+
+#[test]
+fn a_folder_of_another_uid_is_no_hindrance_nor_is_the_lack_of_proc() {
+    if !is_root() {
+        return eprintln!("PASSED OVER: only root can give a folder away");
+    }
+    for way in ["exec", "mount -t tmpfs none /proc; exec"] {
+        let folder = Folder::new();
+        let logs = folder.path.join("logs");
+        std::fs::create_dir(&logs).expect("a folder");
+        std::os::unix::fs::chown(&logs, Some(1000), Some(1000)).expect("it is ours to give");
+        let inside = format!("umask 077; {way} \"$0\" --capture \"$1\" -- sh -c \"$2\" \"$1\"");
+        let command = "setpriv --reuid 1001 --clear-groups sh -c 'echo heard > $0' $0";
+        let log = logs.join("access.log").display().to_string();
+        let words = ["-m", "sh", "-c", &inside, MONOPOD, &log, command];
+        let (status, out, err) = begin_by("unshare", &words).finish();
+        assert_eq!((status.code(), &*out), (Some(0), "heard\n"), "{way}: {err}");
+        assert!(!Path::new(&log).exists());
+    }
+}
+
+/// For its owner alone.
+fn make_fifo(path: &str) {
+    let made = Command::new("mkfifo").args(["-m", "600", path]).status();
+    assert!(made.expect("mkfifo runs").success());
+}
+
+fn mode(path: &str) -> u32 {
+    let there = std::fs::metadata(path).expect("it is there");
+    there.permissions().mode() & 0o777
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Much output, and readers of every kind.
 
 use crate::life::{
-    Folder, MONOPOD, begin, begin_with, expect_count, expect_count_slowly, expect_dressed,
-    terminal, until,
+    Folder, MONOPOD, PATIENCE, begin, begin_with, expect_count, expect_count_slowly,
+    expect_dressed, terminal, until,
 };
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -101,6 +103,35 @@ fn a_reader_of_one_stream_that_has_stopped_holds_up_the_other_not_at_all() {
     let err = life.err.take().expect("a pipe");
     expect_count(err, "sh | ", 20_000);
     assert!(life.finish().0.success());
+}
+
+#[test]
+fn a_socket_and_a_terminal_that_nobody_reads_hold_up_the_other_stream_not_at_all() {
+    for kind in ["socket", "terminal"] {
+        let (from, to): (OwnedFd, OwnedFd) = match kind {
+            "socket" => {
+                let (from, to) = UnixStream::pair().expect("two sockets");
+                (from.into(), to.into())
+            }
+            _ => terminal(),
+        };
+        // More than there is room for anywhere on the way. A line that comes alone must find the way free, too.
+        let full = format!("{} & {} >&2", count(20_000), count(50_000));
+        let script = format!("{full}; for n in $(seq 50); do sleep 0.01; echo $n >&2; done; wait");
+        let words = ["--output", "prefix", "--", "sh", "-c", &script];
+        let mut life = begin_with(&words, Stdio::from(to));
+        let (tell, told) = std::sync::mpsc::channel();
+        let err = life.err.take().expect("a pipe");
+        std::thread::spawn(move || err.lines().try_for_each(|line| tell.send(line)));
+        for _ in 0..50_050 {
+            let line = told.recv_timeout(PATIENCE).expect(kind).expect("text");
+            assert!(line.starts_with("sh | "), "{line}");
+        }
+        // Nothing is lost by it. A terminal says no end, but EIO.
+        let lines = BufReader::new(File::from(from));
+        expect_count(lines.take(20_000 * 105), "sh | ", 20_000);
+        assert!(life.end().success(), "{kind}");
+    }
 }
 
 #[test]

@@ -55,6 +55,10 @@ fn each_fault_is_one_clear_line() {
             "unknown flag --frob\\u{1b}nicate",
         ),
         (&["monopod", "-xyz", "app"], "unknown flag -x"),
+        (
+            &["monopod", "-g", "app"],
+            "unknown flag -g; it is one of tini's, for which say --as tini first",
+        ),
         (&["monopod", "--help=yes", "app"], "--help takes no value"),
         (
             &["monopod", "--init", "--grace", "5s", "app"],

@@ -1,7 +1,8 @@
 //! The second half of a lane: from the output to descriptor 1 or 2.
 
+use super::super::nudge::Nudge;
 use super::super::pipe;
-use super::super::target::{file_limit, is_file, next_place, whole_lines};
+use super::super::target::{file_limit, is_file, next_place, takes_some, whole_lines};
 use super::{Lane, Rest, get, phase, set};
 use nix::errno::Errno;
 use std::sync::atomic::Ordering;
@@ -27,14 +28,17 @@ impl Lane<'_> {
 
     pub(super) fn flush(&mut self) -> Rest {
         let mut left = pipe::held(self.way_out);
+        if !self.may_be_tried() {
+            return Rest::Stuck;
+        }
+        let _nudge = self.can_wait.then(Nudge::begin);
         while left > 0 {
             match pipe::splice(self.way_out, self.target, left) {
                 Ok(moved) => {
                     left -= moved.min(left);
                     set(&self.words.in_way_out, left);
                 }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Rest::Stuck,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Rest::Stuck,
                 Err(Errno::EINVAL) => {
                     self.go_straight();
                     return Rest::Done;
@@ -54,6 +58,11 @@ impl Lane<'_> {
             self.batch_is_out();
         }
         Rest::Done
+    }
+
+    /// Whether a reader has left room, as far as it can be told; of a pipe splice itself tells.
+    fn may_be_tried(&self) -> bool {
+        !self.can_wait || takes_some(self.target)
     }
 
     /// The target refuses splice: what is in the way out is in the output as well, and goes from there.
@@ -85,13 +94,18 @@ impl Lane<'_> {
             true => output.len() - place,
             false => whole_lines(&output[place..]),
         };
-        let count = match pipe::write(self.target, &output[place..place + most]) {
+        if !self.may_be_tried() {
+            return Rest::Stuck;
+        }
+        let nudge = self.can_wait.then(Nudge::begin);
+        let written = pipe::write(self.target, &output[place..place + most]);
+        drop(nudge);
+        let count = match written {
             Ok(count) => {
                 set(self.torn(), 0);
                 count
             }
-            Err(Errno::EINTR) => 0,
-            Err(Errno::EAGAIN) => return Rest::Stuck,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Rest::Stuck,
             Err(Errno::EFBIG) if self.birth_limit != file_limit() => return Rest::Lamed,
             Err(_) => {
                 self.note_torn(place);

@@ -39,7 +39,9 @@ impl Pod {
             );
             containers += &format!("{{name: held{holder}, command: [sh, -c, '{script}']}}, ");
         }
-        let restless = "n=0; while sleep 0.005; do n=$((n+1)); echo $n; done";
+        let written = folder.file("written");
+        let restless =
+            format!("n=0; while sleep 0.005; do n=$((n+1)); echo $n; echo $n > {written}; done");
         containers += &format!("{{name: other, command: [sh, -c, '{restless}']}}");
         let path = folder.file("pod.yaml");
         let text = format!(
@@ -143,7 +145,7 @@ impl Pod {
         });
     }
 
-    /// Reads nothing until there is no room.
+    /// Reads nothing until there is no room, and the relay has a line in hand that must wait.
     fn until_full(&self) {
         let fd = self.out_again.as_ref().expect("still open").as_raw_fd();
         until("the output is full", || {
@@ -155,6 +157,12 @@ impl Pod {
             // SAFETY: one struct, which outlives the call.
             (unsafe { libc::poll(&raw mut polled, 1, 0) } == 0).then_some(())
         });
+        let written = || -> Option<u64> {
+            let text = std::fs::read_to_string(self.folder.file("written")).ok()?;
+            text.trim().parse().ok()
+        };
+        let by_now = until("lines are written", written);
+        until("more are", || written().filter(|n| *n > by_now + 3));
     }
 
     fn let_go(&self, holder: usize) {

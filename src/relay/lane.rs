@@ -132,7 +132,7 @@ impl<'p> Lane<'p> {
         }
     }
 
-    /// Whether a turn is further than in the hands of whoever has the pipe of its source: no other must come before it.
+    /// Whether the bytes of a turn are all ours already: no other turn must come before its lines.
     pub fn is_on_its_way(&self) -> bool {
         !matches!(
             self.phase(),

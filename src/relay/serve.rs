@@ -374,3 +374,32 @@ fn by_turn(mut lanes: Vec<Lane<'_>>) -> Vec<Lane<'_>> {
     lanes.drain(..spare);
     lanes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::touch::Alarm;
+    use super::*;
+
+    #[test]
+    fn the_turn_whose_lines_are_on_their_way_comes_first_and_no_half_done_one_is_left_out() {
+        let pages = Pages::new(2).expect("memory");
+        let alarm = Alarm::new().expect("a timer");
+        let touch = Touch::new(&pages.board().touched, &alarm);
+        let gears = [(); 4].map(|()| Gear::new(0).expect("memory and pipes"));
+        let lanes = || {
+            let lane = |gear| {
+                // SAFETY: of each round, the only lane with this gear.
+                unsafe { Lane::new(&pages, gear, &touch) }
+            };
+            gears.iter().map(lane).collect::<Vec<Lane>>()
+        };
+        assert_eq!(by_turn(lanes()).len(), 1);
+        let mut begun = lanes();
+        begun[1].begin_with_file(1, None);
+        begun[2].begin(0);
+        drop(begun);
+        let sorted = by_turn(lanes());
+        let turns: Vec<usize> = sorted.iter().map(Lane::turn_of).collect();
+        assert_eq!(turns, [0, 1]);
+    }
+}

@@ -1,9 +1,12 @@
 //! One container holds the lock of its own pipe: the lines of all others go on, and once it lets go its own do too, each once.
 
 use crate::held::{HOLDS, until_it_holds};
-use crate::life::{Folder, Life, PATIENCE, begin, until};
+use crate::life::{Folder, Life, PATIENCE, begin, child_of, until};
+use std::fs::File;
 use std::io::{BufRead, Read};
-use std::sync::mpsc::{Receiver, channel};
+use std::os::fd::AsRawFd;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -16,6 +19,8 @@ struct Pod {
     folder: Folder,
     holders: usize,
     lines: Receiver<String>,
+    /// The other end of monopod's standard output.
+    out_again: Option<File>,
     said: Arc<Mutex<String>>,
     /// Lines of each container, the holders' first.
     got: Vec<Vec<String>>,
@@ -34,7 +39,9 @@ impl Pod {
             );
             containers += &format!("{{name: held{holder}, command: [sh, -c, '{script}']}}, ");
         }
-        let restless = "n=0; while sleep 0.005; do n=$((n+1)); echo $n; done";
+        let written = folder.file("written");
+        let restless =
+            format!("n=0; while sleep 0.005; do n=$((n+1)); echo $n; echo $n > {written}; done");
         containers += &format!("{{name: other, command: [sh, -c, '{restless}']}}");
         let path = folder.file("pod.yaml");
         let text = format!(
@@ -48,8 +55,11 @@ impl Pod {
             "-f",
             &path,
         ]);
-        let (tell, lines) = channel();
+        // Who does not ask for lines lets monopod's output fill up.
+        let (tell, lines) = sync_channel(16);
         let out = life.out.take().expect("a pipe");
+        let again = format!("/proc/self/fd/{}", out.get_ref().as_raw_fd());
+        let out_again = File::options().write(true).open(again).expect("ours");
         std::thread::spawn(move || {
             out.lines()
                 .try_for_each(|line| tell.send(line.expect("text")))
@@ -70,6 +80,7 @@ impl Pod {
             folder,
             holders,
             lines,
+            out_again: Some(out_again),
             said,
             got: vec![Vec::new(); holders + 1],
         }
@@ -134,6 +145,26 @@ impl Pod {
         });
     }
 
+    /// Reads nothing until there is no room, and the relay has a line in hand that must wait.
+    fn until_full(&self) {
+        let fd = self.out_again.as_ref().expect("still open").as_raw_fd();
+        until("the output is full", || {
+            let mut polled = libc::pollfd {
+                fd,
+                events: libc::POLLOUT,
+                revents: 0,
+            };
+            // SAFETY: one struct, which outlives the call.
+            (unsafe { libc::poll(&raw mut polled, 1, 0) } == 0).then_some(())
+        });
+        let written = || -> Option<u64> {
+            let text = std::fs::read_to_string(self.folder.file("written")).ok()?;
+            text.trim().parse().ok()
+        };
+        let by_now = until("lines are written", written);
+        until("more are", || written().filter(|n| *n > by_now + 3));
+    }
+
     fn let_go(&self, holder: usize) {
         // SAFETY: plain numbers; its parent waits for it in a shell, which has not collected it before.
         unsafe { libc::kill(self.holder(holder), libc::SIGKILL) };
@@ -141,13 +172,14 @@ impl Pod {
 
     /// Stops it, and sees that every line came once and in order.
     fn stop(mut self, after: &[u64]) {
+        drop(self.out_again.take());
         self.life.signal(libc::SIGTERM);
         let asked = Instant::now();
-        until("it leaves", || self.life.child.try_wait().expect("ours"));
-        assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.note(&line);
         }
+        until("it leaves", || self.life.child.try_wait().expect("ours"));
+        assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
         let other = &self.got[self.holders];
         let expected: Vec<String> = (1..=other.len()).map(|n| n.to_string()).collect();
         assert_eq!(other, &expected);
@@ -200,4 +232,48 @@ fn and_though_relays_are_killed_all_the_time() {
     pod.others_go_on();
     assert!(murder.stop() > 10);
     pod.stop(&[AFTER]);
+}
+
+#[test]
+fn who_lets_go_while_the_reader_stands_still_goes_on_behind_what_is_on_its_way() {
+    let mut pod = Pod::begin(1);
+    pod.until_set_aside();
+    pod.until_full();
+    pod.let_go(0);
+    until("it was let go", || {
+        pod.said().contains("was let go").then_some(())
+    });
+    pod.read_until("its lines are there", |pod| pod.got[0].len() as u64 > AFTER);
+    pod.stop(&[AFTER]);
+}
+
+#[test]
+fn the_end_waits_for_who_holds_as_for_a_reader() {
+    let folder = Folder::new();
+    let (log, room) = (folder.file("log"), folder.path.display().to_string());
+    let script = "while test ! -e $0/go; do echo; sleep 0.01; done; echo last";
+    let words = ["--grace=20s", "--output=prefix", "--capture", &log, "--"];
+    let mut life = begin(&[&words[..], &["sh", "-c", script, &room]].concat());
+    let fifo = until("there is a FIFO", || {
+        File::options().write(true).open(&log).ok()
+    });
+    let mut holder = Command::new(std::env::current_exe().expect("it has a path"));
+    holder.args(["--exact", "held::holder"]).env(HOLDS, "1");
+    let mut holder = holder.stdout(fifo).spawn().expect("it runs");
+    let mut said = life.err.take().expect("a pipe").lines();
+    assert!(said.any(|line| {
+        line.expect("text")
+            .contains("holds the lock of the pipe of")
+    }));
+    std::fs::write(folder.file("go"), "").expect("it is ours");
+    let mut lines = life.out.take().expect("a pipe").lines();
+    let mut is_there = |text: &str| lines.any(|line| line.expect("text").contains(text));
+    assert!(is_there("last"));
+    until("its command has ended", || {
+        child_of(life.pid(), "sh").is_none().then_some(())
+    });
+    holder.kill().expect("it is ours");
+    holder.wait().expect("it is ours");
+    assert!(is_there("hello"));
+    assert!(life.end().success());
 }

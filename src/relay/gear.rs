@@ -22,6 +22,8 @@ pub struct LaneWords {
     pub source: AtomicU64,
     pub staged: AtomicU64,
     pub taken_after: AtomicU64,
+    /// The furthest end that was known before the source was asked, and 1; 0 is none.
+    pub known_end: AtomicU64,
     pub carried: AtomicU64,
     pub input: AtomicU64,
     pub cursor: AtomicU64,

@@ -201,6 +201,12 @@ impl<'p> Lane<'p> {
         get(&self.words.source).min(self.pages.sources() - 1)
     }
 
+    /// Before the source is asked.
+    fn note_known_end(&self) {
+        let known = self.source().marks.furthest();
+        self.words.known_end.store(known, Ordering::Release);
+    }
+
     /// Puts the carry before the `fresh` bytes, which `taken_after` counts already.
     fn begin_dressing(&mut self, fresh: usize) {
         let came = &self.buffers.input[FRESH_AT..FRESH_AT + fresh];
@@ -256,8 +262,9 @@ impl<'p> Lane<'p> {
     fn place_of_end(&self, end: usize) -> Option<usize> {
         let mark = self.source().marks.next()?;
         let taken = self.words.taken_after.load(Ordering::Acquire);
-        // If nothing was there, then nothing will come before the mark either, however it came to lie ahead.
-        let found_empty = end == FRESH_AT;
+        // If nothing was there when the mark was, nothing will come before it either, however it came to lie ahead (somebody
+        // else has read it). Not so of one that came later: a turn may take as long as a reader.
+        let found_empty = end == FRESH_AT && mark < self.words.known_end.load(Ordering::Acquire);
         let behind = taken.saturating_sub(mark) as usize;
         let is_here = mark <= taken || found_empty;
         is_here.then(|| end.saturating_sub(behind).max(get(&self.words.cursor)))
@@ -279,6 +286,32 @@ mod tests {
     use super::super::touch::Alarm;
     use super::*;
     use nix::fcntl::OFlag;
+
+    #[test]
+    fn that_nothing_was_there_says_nothing_of_an_end_that_came_later() {
+        let pages = Pages::new(1).expect("memory");
+        pages.choose_secret();
+        let (gear, alarm) = (
+            Gear::new(0).expect("a gear"),
+            Alarm::new().expect("a timer"),
+        );
+        let touch = Touch::new(&pages.board().touched, &alarm);
+        let fifo = Pipe::new(OFlag::O_NONBLOCK, 65536).expect("a pipe");
+        // SAFETY: the only lane of the only relay.
+        let mut lane = unsafe { Lane::new(&pages, &gear, &touch) };
+        let marks = &pages.source(0).marks;
+        marks.tell();
+        marks.place(5);
+        lane.begin(0);
+        lane.take(fifo.out.as_raw_fd());
+        lane.read();
+        // Somebody else has read the five bytes.
+        assert_eq!(lane.place_of_end(FRESH_AT), Some(FRESH_AT));
+        marks.pass();
+        marks.tell();
+        marks.place(10);
+        assert_eq!(lane.place_of_end(FRESH_AT), None);
+    }
 
     #[test]
     fn who_reads_a_captured_fifo_takes_bytes_but_does_not_make_us_invent_any() {

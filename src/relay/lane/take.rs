@@ -20,6 +20,7 @@ impl Lane<'_> {
         let source = self.source();
         let carried = get(&source.carried);
         set(&self.words.carried, carried);
+        self.note_known_end();
         let read = file.map(|(file, offset)| {
             pipe::read_at(file, &mut self.buffers.input[FRESH_AT..], offset).unwrap_or(0)
         });
@@ -30,6 +31,7 @@ impl Lane<'_> {
     }
 
     pub(super) fn take(&mut self, from: RawFd) {
+        self.note_known_end();
         // If it holds something already, that is what the last relay took.
         if pipe::held(self.staging) == 0 {
             let source = self.source();

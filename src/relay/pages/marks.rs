@@ -78,6 +78,13 @@ impl Marks {
         told.into_iter().chain(own).min()
     }
 
+    /// The furthest of all that have a place, and 1; 0 if none has.
+    pub fn furthest(&self) -> u64 {
+        let own = self.own.load(Ordering::Acquire);
+        let places = self.waiting().map(|place| place.load(Ordering::Acquire));
+        places.fold(own, u64::max)
+    }
+
     /// Whether there is an end, placed or not, that was not passed.
     pub fn are_left(&self) -> bool {
         self.waiting().next().is_some() || self.own.load(Ordering::Acquire) != 0

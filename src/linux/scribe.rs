@@ -106,7 +106,7 @@ pub fn finish() {
         };
         let _ = shutdown(into.as_raw_fd(), Shutdown::Write);
         let Some(scribe) = scribe else {
-            // Nobody is left who could hold us up, or we are not PID 1 and can be ended.
+            // As PID 1, nobody is left who could hold us up. Else we are one of many who write there.
             return write_down(&out);
         };
         drop(out);

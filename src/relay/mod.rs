@@ -80,6 +80,8 @@ pub struct Relay {
     taken_before: u64,
     has_drained: bool,
     has_been_refused: bool,
+    /// Sources of which people know that somebody held them.
+    told_of_holders: Vec<usize>,
     is_death_expected: bool,
 }
 
@@ -146,6 +148,7 @@ impl Relay {
             taken_before: 0,
             has_drained: false,
             has_been_refused: false,
+            told_of_holders: Vec::new(),
             is_death_expected: false,
         };
         relay.want_last_words(plan);

@@ -34,6 +34,17 @@ impl Pipe {
     }
 }
 
+/// Whether anything waits in the pipe; takes no lock.
+pub fn is_readable(out: RawFd) -> bool {
+    let mut polled = libc::pollfd {
+        fd: out,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one element, which outlives the call; returns at once.
+    unsafe { libc::poll(&mut polled, 1, 0) == 1 && polled.revents & libc::POLLIN != 0 }
+}
+
 /// How many bytes wait in the pipe. Never in the core.
 pub fn held(out: RawFd) -> usize {
     let mut bytes: libc::c_int = 0;

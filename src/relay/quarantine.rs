@@ -80,11 +80,20 @@ impl Relay {
         let Some(process) = self.process.take() else {
             return;
         };
-        log::warn!(
+        // Who does it again and again is not to fill the log.
+        let level = match self.told_of_holders.contains(&number) {
+            true => log::Level::Info,
+            false => log::Level::Warn,
+        };
+        log::log!(
+            level,
             "somebody holds the lock of the pipe of {} (splice(2) from something silent does that): its lines wait until he \
              lets go, all others go on",
             self.sources[number].label
         );
+        if level == log::Level::Warn {
+            self.told_of_holders.push(number);
+        }
         self.held.push(Held {
             process,
             source: number,

@@ -217,11 +217,15 @@ impl Source {
         }
     }
 
-    /// In a relay: bytes that were written and not yet taken.
+    /// In a relay: bytes that were written and not yet taken. A pipe that `poll` finds empty is not asked: of who holds its
+    /// lock and has written nothing there is nothing to wait for.
     pub fn waiting(&self, words: &SourceWords) -> u64 {
         match &self.origin {
             Origin::Followed(followed) => followed.behind(words),
-            Origin::Program(_) | Origin::Fifo(_) => pipe::held(self.out.as_raw_fd()) as u64,
+            Origin::Program(_) | Origin::Fifo(_) => match pipe::is_readable(self.out.as_raw_fd()) {
+                true => pipe::held(self.out.as_raw_fd()) as u64,
+                false => 0,
+            },
         }
     }
 

@@ -33,7 +33,8 @@ impl Lane<'_> {
     pub(super) fn take(&mut self, from: RawFd) {
         self.note_known_end();
         // If it holds something already, that is what the last relay took.
-        if pipe::held(self.staging) == 0 {
+        // And who holds the lock of a pipe in which there is nothing is not waited for.
+        if pipe::held(self.staging) == 0 && pipe::is_readable(from) {
             let source = self.source();
             let held = pipe::held(from);
             set(&source.written, get(&source.taken) + held);

@@ -52,7 +52,7 @@ impl Drop for Nudge {
 fn set(every: Duration) {
     let time = libc::timeval {
         tv_sec: 0,
-        tv_usec: every.subsec_micros().into(),
+        tv_usec: every.subsec_micros() as _,
     };
     let timer = libc::itimerval {
         it_interval: time,

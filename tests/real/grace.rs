@@ -5,7 +5,7 @@ use crate::harness::inits::Init;
 use crate::harness::launch::{Launch, Stdio};
 use crate::harness::run::Run;
 use crate::harness::{Case, Outcome, Scene, patience, proc, until};
-use std::io::Read;
+use std::io::{PipeReader, Read};
 use std::time::{Duration, Instant};
 
 /// The stories of this file.
@@ -220,13 +220,18 @@ fn held_pipe(scene: &Scene) -> Outcome {
     until_pipe_is_held(&run)?;
     run.signal(libc::SIGUSR1)?;
     run.ear.expect("still-heard")?;
+    stop_is_in_time_and_tells(&mut run, &mut said, "SIGKILL")
+}
+
+/// Of a grace of 2 s, and a command that ignores SIGTERM.
+fn stop_is_in_time_and_tells(run: &mut Run, said: &mut PipeReader, words: &str) -> Outcome {
     let asked = Instant::now();
     run.signal(libc::SIGTERM)?;
-    ends_between(&mut run, 137, asked, Duration::from_secs(2))?;
+    ends_between(run, 137, asked, Duration::from_secs(2))?;
     let mut lines = String::new();
     said.read_to_string(&mut lines)
         .map_err(|why| why.to_string())?;
-    ensure!(lines.contains("SIGKILL"), "the last line is lost: {lines}");
+    ensure!(lines.contains(words), "the line is lost: {lines}");
     Ok(())
 }
 
@@ -257,17 +262,7 @@ fn held_pipe_and_no_process(scene: &Scene) -> Outcome {
     until("it went on after two probes", patience(), || {
         Ok((slept()? >= before + 3).then_some(()))
     })?;
-    let asked = Instant::now();
-    run.signal(libc::SIGTERM)?;
-    ends_between(&mut run, 137, asked, Duration::from_secs(2))?;
-    let mut lines = String::new();
-    said.read_to_string(&mut lines)
-        .map_err(|why| why.to_string())?;
-    ensure!(
-        lines.contains("no process is to be had"),
-        "the line is lost: {lines}"
-    );
-    Ok(())
+    stop_is_in_time_and_tells(&mut run, &mut said, "no process is to be had")
 }
 
 fn stubborn(scene: &Scene) -> Outcome {

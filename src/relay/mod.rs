@@ -394,8 +394,8 @@ impl Relay {
             .serve();
     }
 
-    /// A relay keeps 1 and 2, the reading ends, the folders of followed files, its own pipes, its line and the alarm. It may outlive a core that was killed, until
-    /// the last writer is gone, so it does not die with it.
+    /// A relay keeps 1 and 2, the reading ends, the folders of followed files, its own pipes, its line and the alarm. It may
+    /// outlive a core that was killed, until the last writer is gone, so it does not die with it.
     fn enter_jail(&self, line: &Line) -> Jail {
         let mut jail = Jail::default();
         jail.note("a session of its own", nix::unistd::setsid());

@@ -1,9 +1,10 @@
 //! The relay's own loop: whoever has written is read, and each stream goes on for itself, so that a reader of standard
 //! output that has stopped does not hold up standard error.
 //!
-//! It waits in one `poll`, and where the target is a socket or a terminal for a moment in its write, too (see `nudge`). When the core tells it to come to an end, what
-//! is in the pipes at that moment is the rest; who goes on writing is not waited for. When the core is gone without a word
-//! (not as PID 1, and killed), it goes on until the last writer is gone, as a `cat` at the end of a pipe would.
+//! It waits in one `poll`, and where the target is a socket or a terminal for a moment in its write, too (see `nudge`).
+//! When the core tells it to come to an end, what is in the pipes at that moment is the rest; who goes on writing is
+//! not waited for. When the core is gone without a word (not as PID 1, and killed), it goes on until the last writer is
+//! gone, as a `cat` at the end of a pipe would.
 
 use super::follow::{Following, QUIET};
 use super::gear::Gear;
